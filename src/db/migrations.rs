@@ -1,0 +1,55 @@
+//! Schema changes: one tree per database with the same folder names, compiled into the binary.
+
+use diesel::connection::SimpleConnection;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::AnyConnection;
+
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+/// Any constant will do, as long as every server uses the same.
+const ADVISORY_LOCK: i64 = 7_914_202_201;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Brings the database up to date; returns the names of the steps taken. Servers that start together take turns.
+pub fn up(conn: &mut AnyConnection) -> Result<Vec<String>, Failure> {
+    locked(conn, |conn| match conn {
+        AnyConnection::Pg(c) => Ok(c.run_pending_migrations(POSTGRES)?.iter().map(ToString::to_string).collect()),
+        AnyConnection::Sqlite(c) => Ok(c.run_pending_migrations(SQLITE)?.iter().map(ToString::to_string).collect()),
+    })
+}
+
+/// Takes every step back: for tests of the migrations themselves, and for nothing else.
+pub fn down_to_nothing(conn: &mut AnyConnection) -> Result<(), Failure> {
+    locked(conn, |conn| {
+        match conn {
+            AnyConnection::Pg(c) => c.revert_all_migrations(POSTGRES)?,
+            AnyConnection::Sqlite(c) => c.revert_all_migrations(SQLITE)?,
+        };
+        Ok(())
+    })
+}
+
+/// Whether steps are missing.
+pub fn pending(conn: &mut AnyConnection) -> Result<bool, Failure> {
+    match conn {
+        AnyConnection::Pg(c) => c.has_pending_migration(POSTGRES),
+        AnyConnection::Sqlite(c) => c.has_pending_migration(SQLITE),
+    }
+}
+
+fn locked<T>(conn: &mut AnyConnection, work: impl FnOnce(&mut AnyConnection) -> Result<T, Failure>) -> Result<T, Failure> {
+    match conn {
+        AnyConnection::Pg(c) => {
+            c.batch_execute(&format!("SET statement_timeout = 0; SELECT pg_advisory_lock({ADVISORY_LOCK})"))?;
+            let result = work(conn);
+            conn.batch_execute(&format!("SELECT pg_advisory_unlock({ADVISORY_LOCK})"))?;
+            result
+        }
+        // Each step of SQLite is its own transaction; the busy timeout lets a second process wait, and the
+        // retry finds the step taken.
+        AnyConnection::Sqlite(_) => work(conn),
+    }
+}

@@ -1,0 +1,87 @@
+//! `column IN (SELECT …)` as one fragment that is the same on every backend.
+//!
+//! diesel can't put a boxed query inside another on its multi-connection, and an unboxed one has a type that no
+//! signature should have to spell. The two subqueries that stores need are short, so they are written as SQL here,
+//! with every value bound.
+
+use diesel::backend::Backend;
+use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate};
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{Bool, HasSqlType, Text};
+
+use crate::types::{Id, sql};
+
+/// A piece of a subquery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    Sql(&'static str),
+    Id(Id),
+    Text(String),
+    /// `(a, b, …)`; no rows when empty.
+    Ids(Vec<Id>),
+}
+
+/// A set of ids, given by the subquery that selects them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subset(pub Vec<Part>);
+
+impl Subset {
+    /// `column IN (this)`.
+    pub fn holds<C>(self, column: C) -> Holds<C> {
+        Holds { column, subset: self }
+    }
+}
+
+/// The condition that a column lies in a subset.
+#[derive(Debug, Clone)]
+pub struct Holds<C> {
+    column: C,
+    subset: Subset,
+}
+
+impl<C> QueryId for Holds<C> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<C: Expression> Expression for Holds<C> {
+    type SqlType = Bool;
+}
+
+impl<C> ValidGrouping<()> for Holds<C> {
+    type IsAggregate = is_aggregate::No;
+}
+
+impl<C: AppearsOnTable<QS>, QS> AppearsOnTable<QS> for Holds<C> where Self: Expression {}
+impl<C: SelectableExpression<QS>, QS> SelectableExpression<QS> for Holds<C> where Self: AppearsOnTable<QS> {}
+
+impl<C, DB> QueryFragment<DB> for Holds<C>
+where
+    DB: Backend + HasSqlType<sql::Uuid> + HasSqlType<Text>,
+    C: QueryFragment<DB>,
+    Id: ToSql<sql::Uuid, DB>,
+    String: ToSql<Text, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> diesel::QueryResult<()> {
+        self.column.walk_ast(out.reborrow())?;
+        out.push_sql(" IN (");
+        for part in &self.subset.0 {
+            match part {
+                Part::Sql(text) => out.push_sql(text),
+                Part::Id(id) => out.push_bind_param::<sql::Uuid, _>(id)?,
+                Part::Text(text) => out.push_bind_param::<Text, _>(text)?,
+                Part::Ids(ids) if ids.is_empty() => out.push_sql("(NULL)"),
+                Part::Ids(ids) => {
+                    for (i, id) in ids.iter().enumerate() {
+                        out.push_sql(if i == 0 { "(" } else { ", " });
+                        out.push_bind_param::<sql::Uuid, _>(id)?;
+                    }
+                    out.push_sql(")");
+                }
+            }
+        }
+        out.push_sql(")");
+        Ok(())
+    }
+}

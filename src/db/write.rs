@@ -1,0 +1,268 @@
+//! The one way to change anything: a transaction that holds the deed, its audit events and its idempotency record.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::prelude::*;
+use serde_json::Value;
+
+use super::{AnyConnection, Db, each};
+use crate::audit;
+use crate::error::{Code, Error, Result};
+use crate::schema::idempotency_keys;
+use crate::types::{Id, Instant};
+use crate::vault::Vault;
+
+/// Who does it, and under which request.
+#[derive(Debug, Clone)]
+pub struct Deed {
+    /// `None` for the command line.
+    pub actor_id: Option<Id>,
+    pub request_id: String,
+    pub once: Option<Once>,
+    /// Undo everything at the end, whatever came out: a dry run.
+    pub rolled_back: bool,
+}
+
+impl Deed {
+    /// A deed of the command line.
+    pub fn of_operator(request_id: &str) -> Self {
+        Self { actor_id: None, request_id: request_id.to_owned(), once: None, rolled_back: false }
+    }
+}
+
+/// An idempotency key and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    pub key: String,
+    /// SHA-256 of method, path, `If-Match`-free request: a retry has the same.
+    pub fingerprint: Vec<u8>,
+}
+
+/// What a write answers: kept beside the key, so that a retry gets the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    pub location: Option<String>,
+    pub etag: Option<String>,
+    pub body: Vec<u8>,
+    pub replayed: bool,
+}
+
+/// The inside of a write.
+pub struct Tx<'a> {
+    pub conn: &'a mut AnyConnection,
+    /// Seals and opens identifiers.
+    pub vault: &'a Vault,
+    pub now: Instant,
+    pub actor_id: Option<Id>,
+    request_id: &'a str,
+    events: Vec<audit::Event>,
+}
+
+impl Tx<'_> {
+    /// Who is behind this write; a deed of the command line has nobody.
+    pub fn actor(&self) -> Result<Id> {
+        self.actor_id.ok_or_else(Error::forbidden)
+    }
+
+    /// Notes what was done. The events are written with the deed, or not at all.
+    pub fn audit(
+        &mut self,
+        action: &'static str,
+        resource: &'static str,
+        record_id: Option<Id>,
+        organization_id: Option<Id>,
+        detail: Option<&Value>,
+    ) {
+        self.events.push(audit::Event {
+            id: Id::new(),
+            at: self.now,
+            actor_id: self.actor_id,
+            action: action.to_owned(),
+            resource: resource.to_owned(),
+            record_id,
+            organization_id,
+            request_id: self.request_id.to_owned(),
+            detail: detail.map(Value::to_string),
+        });
+        // A bulk write must not hold its whole history in memory.
+        if self.events.len() >= 2_000 {
+            if let Err(error) = self.flush() {
+                log::error!("audit events could not be written: {error}");
+            }
+        }
+    }
+
+    fn flush(&mut self) -> QueryResult<()> {
+        let events = std::mem::take(&mut self.events);
+        audit::append(self.conn, &events)
+    }
+}
+
+/// Keys whose first request still runs on this server.
+pub(super) type Running = Arc<Mutex<HashSet<(Id, String)>>>;
+
+struct RunningKey {
+    running: Running,
+    key: (Id, String),
+}
+
+impl RunningKey {
+    fn take(running: &Running, actor_id: Id, key: &str) -> Result<Self> {
+        let key = (actor_id, key.to_owned());
+        if !running.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone()) {
+            return Err(Error::new(Code::RequestInProgress).retry_after(1));
+        }
+        Ok(Self { running: running.clone(), key })
+    }
+}
+
+impl Drop for RunningKey {
+    fn drop(&mut self) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+#[derive(Queryable, Insertable)]
+#[diesel(table_name = idempotency_keys)]
+struct Kept {
+    actor_id: Id,
+    key: String,
+    fingerprint: Vec<u8>,
+    status: i32,
+    location: Option<String>,
+    etag: Option<String>,
+    body: Vec<u8>,
+    created_at: Instant,
+}
+
+/// How often a write that met a busy database is tried.
+const TRIES: u32 = 5;
+
+impl Db {
+    /// Writes off the event loop; answers 503 when the database does not answer in time.
+    pub async fn write(&self, deed: Deed, work: impl FnMut(&mut Tx<'_>) -> Result<Reply> + Send + 'static) -> Result<Reply> {
+        let db = self.clone();
+        self.block(move || db.write_now(&deed, work)).await
+    }
+
+    /// A write that may take as long as it needs.
+    pub async fn write_long(&self, deed: Deed, work: impl FnMut(&mut Tx<'_>) -> Result<Reply> + Send + 'static) -> Result<Reply> {
+        let db = self.clone();
+        self.block_long(move || db.write_now(&deed, work)).await
+    }
+
+    /// Writes on this thread.
+    pub fn write_now<T: Replies>(&self, deed: &Deed, mut work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let _running = match (&deed.once, deed.actor_id) {
+            (Some(once), Some(actor_id)) => Some(RunningKey::take(self.running(), actor_id, &once.key)?),
+            _ => None,
+        };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.run(false, |conn| attempt(conn, self.vault(), deed, &mut work)) {
+                Err(error) if error.code == Code::Overloaded && tries < TRIES => {
+                    std::thread::sleep(std::time::Duration::from_millis(u64::from(tries) * 7));
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+/// What a write may return: a [`Reply`] can be kept for a retry, other values can't.
+pub trait Replies: Sized {
+    fn kept(&self) -> Option<&Reply> {
+        None
+    }
+    fn replay(_: Reply) -> Option<Self> {
+        None
+    }
+}
+
+impl Replies for Reply {
+    fn kept(&self) -> Option<&Reply> {
+        Some(self)
+    }
+    fn replay(reply: Reply) -> Option<Self> {
+        Some(reply)
+    }
+}
+
+impl Replies for () {}
+impl Replies for Id {}
+impl<T> Replies for Option<T> {}
+impl<T> Replies for Vec<T> {}
+
+fn attempt<T: Replies>(conn: &mut AnyConnection, vault: &Vault, deed: &Deed, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+    let begin = match conn {
+        AnyConnection::Pg(_) => "BEGIN",
+        AnyConnection::Sqlite(_) => "BEGIN IMMEDIATE",
+    };
+    each!(&mut *conn, c => AnsiTransactionManager::begin_transaction_sql(c, begin))?;
+    let result = inside(conn, vault, deed, work);
+    match result {
+        Ok((value, true)) => {
+            each!(&mut *conn, c => AnsiTransactionManager::commit_transaction(c))?;
+            Ok(value)
+        }
+        Ok((value, false)) => {
+            each!(&mut *conn, c => AnsiTransactionManager::rollback_transaction(c))?;
+            Ok(value)
+        }
+        Err(error) => {
+            // The first error is the one to tell; a failed rollback breaks the connection, which the pool sees.
+            let _ = each!(&mut *conn, c => AnsiTransactionManager::rollback_transaction(c));
+            Err(error)
+        }
+    }
+}
+
+/// The value, and whether to keep what was done.
+fn inside<T: Replies>(
+    conn: &mut AnyConnection,
+    vault: &Vault,
+    deed: &Deed,
+    work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>,
+) -> Result<(T, bool)> {
+    let now = Instant::now();
+    if let (Some(once), Some(actor_id)) = (&deed.once, deed.actor_id) {
+        let kept: Option<Kept> = idempotency_keys::table.find((actor_id, &once.key)).first(conn).optional()?;
+        if let Some(kept) = kept {
+            if kept.fingerprint != once.fingerprint {
+                return Err(Error::new(Code::IdempotencyMismatch));
+            }
+            let reply = Reply {
+                status: u16::try_from(kept.status).unwrap_or(200),
+                location: kept.location,
+                etag: kept.etag,
+                body: kept.body,
+                replayed: true,
+            };
+            return T::replay(reply).map(|value| (value, false)).ok_or_else(|| Error::internal("a reply that can't be replayed was kept"));
+        }
+    }
+    let mut tx = Tx { conn, vault, now, actor_id: deed.actor_id, request_id: &deed.request_id, events: Vec::new() };
+    let value = work(&mut tx)?;
+    if deed.rolled_back {
+        return Ok((value, false));
+    }
+    tx.flush()?;
+    if let (Some(once), Some(actor_id), Some(reply)) = (&deed.once, deed.actor_id, value.kept()) {
+        let kept = Kept {
+            actor_id,
+            key: once.key.clone(),
+            fingerprint: once.fingerprint.clone(),
+            status: i32::from(reply.status),
+            location: reply.location.clone(),
+            etag: reply.etag.clone(),
+            body: reply.body.clone(),
+            created_at: now,
+        };
+        diesel::insert_into(idempotency_keys::table).values(&kept).execute(conn)?;
+    }
+    Ok((value, true))
+}

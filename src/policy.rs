@@ -1,0 +1,336 @@
+//! Who may do what, and where: the only authorization table, and the only maker of a [`Scope`].
+//!
+//! A store asks for a `&Scope`, and only [`Actor::may`] gives one, so a query without a decision does not compile.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use diesel::prelude::*;
+
+use crate::db::{AnyConnection, Part, Subset};
+use crate::error::{Code, Error, Result};
+use crate::schema::organizations;
+use crate::types::{Id, text_enum};
+
+text_enum! {
+    /// What a person is to the association.
+    Role {
+        PlatformAdmin = "platform_admin", "平台管理员", "platform administrator";
+        ProvinceViewer = "province_viewer", "省级查看员", "province viewer";
+        OrgAdmin = "org_admin", "协会管理员", "organization administrator";
+        Leader = "leader", "领导（审批）", "leader (approves)";
+        Clerk = "clerk", "文员", "clerk";
+        PublicityOfficer = "publicity_officer", "宣传专员", "publicity officer";
+        WelfareOfficer = "welfare_officer", "救助保障专员", "welfare officer";
+        Finance = "finance", "财务", "finance";
+        Auditor = "auditor", "审计", "auditor";
+        StationHead = "station_head", "工作站站长", "station head";
+        LiaisonOfficer = "liaison_officer", "联络员", "liaison officer";
+        Volunteer = "volunteer", "志愿者（本人）", "volunteer (self)";
+        HeroFamily = "hero_family", "见义勇为人员及家属（本人）", "hero or family (self)";
+        Service = "service", "系统对接", "machine client";
+    }
+}
+
+text_enum! {
+    /// What can be done to a record.
+    Action {
+        Read = "read", "查看", "read";
+        Create = "create", "新建", "create";
+        Update = "update", "修改", "update";
+        Delete = "delete", "删除", "delete";
+        Import = "import", "导入", "import";
+        Move = "move", "调整隶属", "move";
+        Archive = "archive", "归档", "archive";
+        Advance = "advance", "登记阶段", "record a stage";
+        Reveal = "reveal", "查看完整号码", "reveal";
+        Submit = "submit", "提交", "submit";
+        Return = "return", "退回", "return";
+        Approve = "approve", "批准", "approve";
+        Reject = "reject", "驳回", "reject";
+        Pay = "pay", "支付", "pay";
+        Deliver = "deliver", "交付", "deliver";
+        Acknowledge = "acknowledge", "确认收讫", "acknowledge";
+        Cancel = "cancel", "取消", "cancel";
+    }
+}
+
+/// Groups of resources that are decided alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Area {
+    /// The tree of organizations.
+    Organizations,
+    /// Workstations, teams, trainings and the year's work: no personal data in them.
+    Work,
+    /// Persons, appointments, volunteers, memberships.
+    People,
+    Publicity,
+    /// Heroes and their dependants.
+    Heroes,
+    Welfare,
+    /// Users and their grants.
+    Access,
+    Audit,
+    /// Figures and reports: sums, without the people behind them.
+    Figures,
+}
+
+impl Area {
+    pub const ALL: [Self; 9] = [
+        Self::Organizations,
+        Self::Work,
+        Self::People,
+        Self::Publicity,
+        Self::Heroes,
+        Self::Welfare,
+        Self::Access,
+        Self::Audit,
+        Self::Figures,
+    ];
+
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Organizations => "organizations",
+            Self::Work => "work",
+            Self::People => "people",
+            Self::Publicity => "publicity",
+            Self::Heroes => "heroes",
+            Self::Welfare => "welfare",
+            Self::Access => "access",
+            Self::Audit => "audit",
+            Self::Figures => "figures",
+        }
+    }
+}
+
+/// The table. Whatever is not named here is denied.
+pub fn allows(role: Role, area: Area, action: Action) -> bool {
+    use Action as A;
+    use Area as R;
+    use Role as W;
+    let read = action == A::Read;
+    let write = matches!(action, A::Create | A::Update | A::Delete | A::Import | A::Advance);
+    match (role, area) {
+        // Money first: approving and paying belong to one role each, whoever else may write.
+        (W::Leader, R::Welfare) if matches!(action, A::Approve | A::Return | A::Reject) => true,
+        (W::Finance, R::Welfare) if matches!(action, A::Pay | A::Deliver) => true,
+        (W::WelfareOfficer | W::Clerk | W::Service, R::Welfare) if matches!(action, A::Submit | A::Cancel | A::Acknowledge) => true,
+        (W::WelfareOfficer, R::Welfare) if action == A::Deliver => true,
+        (_, R::Welfare) if !read && !write => false,
+
+        (W::PlatformAdmin, R::Organizations) => read || write || matches!(action, A::Move | A::Archive),
+        (W::PlatformAdmin, R::Access) => read || write,
+        (W::PlatformAdmin, R::Audit | R::Figures) => read,
+
+        (W::ProvinceViewer, R::Organizations | R::Work | R::Publicity | R::Figures) => read,
+
+        (W::OrgAdmin, R::Organizations) => read || write || matches!(action, A::Move | A::Archive),
+        (W::OrgAdmin, R::Work | R::Publicity) => read || write,
+        (W::OrgAdmin, R::People | R::Heroes) => read || write || action == A::Reveal,
+        (W::OrgAdmin, R::Access) => read || write,
+        (W::OrgAdmin, R::Welfare | R::Figures) => read,
+
+        (W::Leader, R::Organizations | R::Work | R::People | R::Publicity | R::Heroes | R::Welfare | R::Figures) => read,
+
+        (W::Clerk, R::Organizations | R::Figures) => read,
+        (W::Clerk, R::Work | R::Publicity | R::Welfare) => read || write,
+        (W::Clerk, R::People | R::Heroes) => read || write || action == A::Reveal,
+
+        (W::PublicityOfficer, R::Organizations | R::Work | R::Figures) => read,
+        (W::PublicityOfficer, R::Publicity) => read || write,
+
+        (W::WelfareOfficer, R::Organizations | R::Work | R::Figures) => read,
+        (W::WelfareOfficer, R::People | R::Heroes) => read || write || action == A::Reveal,
+        (W::WelfareOfficer, R::Welfare) => read || write,
+
+        (W::Finance, R::Organizations | R::Heroes | R::Welfare | R::Figures) => read,
+
+        (W::Auditor, _) => read,
+
+        (W::StationHead, R::Organizations) => read,
+        (W::StationHead, R::Work | R::People) => read || matches!(action, A::Create | A::Update),
+
+        (W::LiaisonOfficer, R::Organizations | R::Work) => read,
+
+        // Their own records only: see `Scope::own`.
+        (W::Volunteer, R::People) | (W::HeroFamily, R::People | R::Heroes | R::Welfare) => read,
+
+        (W::Service, R::Organizations | R::Work | R::People | R::Publicity | R::Heroes | R::Welfare) => read || write,
+        (W::Service, R::Figures) => read,
+
+        _ => false,
+    }
+}
+
+/// A role that somebody holds, on an organization and all below it, between two days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    pub role: Role,
+    /// `None` reaches the whole tree.
+    pub organization_id: Option<Id>,
+    pub from_on: NaiveDate,
+    pub to_on: Option<NaiveDate>,
+}
+
+impl Grant {
+    pub fn holds_on(&self, day: NaiveDate) -> bool {
+        self.from_on <= day && self.to_on.is_none_or(|to| day <= to)
+    }
+}
+
+/// Who is asking: a user or a machine client, with what they hold today.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    pub id: Id,
+    pub session_id: Id,
+    pub person_id: Option<Id>,
+    pub name: String,
+    pub username: String,
+    pub must_change_password: bool,
+    /// Only the grants that hold today.
+    pub grants: Arc<Vec<Grant>>,
+}
+
+impl Actor {
+    /// The decision: where this actor may do this, or a refusal.
+    pub fn may(&self, area: Area, action: Action) -> Result<Scope> {
+        if self.must_change_password {
+            return Err(Error::new(Code::PasswordChangeRequired));
+        }
+        let mut reach = Some(Vec::new());
+        let mut own = None;
+        let mut any = false;
+        for grant in self.grants.iter().filter(|grant| allows(grant.role, area, action)) {
+            match grant.role {
+                Role::Volunteer | Role::HeroFamily => {
+                    if self.person_id.is_some() {
+                        own = self.person_id;
+                        any = true;
+                    }
+                }
+                _ => {
+                    any = true;
+                    match (grant.organization_id, &mut reach) {
+                        (None, reach) => *reach = None,
+                        (Some(id), Some(ids)) => ids.push(id),
+                        (Some(_), None) => {}
+                    }
+                }
+            }
+        }
+        if any { Ok(Scope { reach, own }) } else { Err(Error::forbidden()) }
+    }
+
+    /// Whether the table allows it anywhere.
+    pub fn can(&self, area: Area, action: Action) -> bool {
+        self.may(area, action).is_ok()
+    }
+}
+
+/// Where an actor may do what was decided: the subtrees of their grants, and what is about themselves.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// `None` is the whole tree.
+    reach: Option<Vec<Id>>,
+    own: Option<Id>,
+}
+
+text_enum! {
+    /// Whose records: the city association's own, or those of its counties taken together.
+    OrganizationLevel {
+        City = "city", "市协会本级", "the city association itself";
+        County = "county", "县市区协会", "the county associations";
+    }
+}
+
+impl Scope {
+    /// The command line's: it acts on the whole, on the machine that holds the database.
+    pub fn of_operator() -> Self {
+        Self { reach: None, own: None }
+    }
+
+    /// The organizations in reach: what every store filters its query with.
+    ///
+    /// It is a semi-join on the closure, so the database decides and nothing is filtered afterwards.
+    pub fn organizations(&self) -> Subset {
+        self.within(None, None)
+    }
+
+    /// The organizations in reach that also lie under one of them and on a level, as a filter asks.
+    pub fn within(&self, organization_id: Option<Id>, level: Option<OrganizationLevel>) -> Subset {
+        let mut parts = vec![Part::Sql("SELECT descendant_id FROM organization_closure WHERE ")];
+        match &self.reach {
+            None => parts.push(Part::Sql("depth = 0")),
+            Some(ids) => parts.extend([Part::Sql("ancestor_id IN "), Part::Ids(ids.clone())]),
+        }
+        if let Some(id) = organization_id {
+            parts.extend([
+                Part::Sql(" AND descendant_id IN (SELECT descendant_id FROM organization_closure WHERE ancestor_id = "),
+                Part::Id(id),
+                Part::Sql(")"),
+            ]);
+        }
+        parts.extend(level.map(|level| {
+            Part::Sql(match level {
+                OrganizationLevel::City => " AND descendant_id IN (SELECT id FROM organizations WHERE kind = 'city_association')",
+                OrganizationLevel::County => {
+                    " AND descendant_id IN (SELECT id FROM organizations WHERE kind IN ('county_association', 'county_collective'))"
+                }
+            })
+        }));
+        Subset(parts)
+    }
+
+    /// The person whose own records are in reach as well, for a volunteer or a family.
+    pub fn own(&self) -> Option<Id> {
+        self.own
+    }
+
+    /// Whether the whole tree is in reach: needed to plant a root.
+    pub fn is_whole(&self) -> bool {
+        self.reach.is_none()
+    }
+
+    /// Whether an organization is in reach.
+    pub fn admits(&self, conn: &mut AnyConnection, organization_id: Id) -> Result<bool> {
+        let found: Option<Id> = organizations::table
+            .filter(organizations::id.eq(organization_id))
+            .filter(self.organizations().holds(organizations::id))
+            .select(organizations::id)
+            .first(conn)
+            .optional()?;
+        Ok(found.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::TextEnum;
+
+    fn roles() -> impl Iterator<Item = Role> {
+        Role::ENTRIES.iter().filter_map(|(code, ..)| Role::from_code(code))
+    }
+
+    /// No role holds two of the three keys to a payment.
+    #[test]
+    fn preparing_approving_and_paying_are_three_roles() {
+        for role in roles() {
+            let keys = [Action::Create, Action::Approve, Action::Pay].iter().filter(|a| allows(role, Area::Welfare, **a)).count();
+            assert!(keys <= 1, "{role:?} holds {keys} keys");
+        }
+    }
+
+    #[test]
+    fn an_auditor_only_reads_and_an_administrator_sees_no_people() {
+        for area in Area::ALL {
+            for (code, ..) in Action::ENTRIES {
+                let action = Action::from_code(code).expect("an action");
+                assert_eq!(allows(Role::Auditor, area, action), action == Action::Read);
+            }
+        }
+        for area in [Area::People, Area::Heroes, Area::Welfare] {
+            assert!(!allows(Role::PlatformAdmin, area, Action::Read));
+        }
+    }
+}

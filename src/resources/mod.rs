@@ -1,0 +1,12 @@
+//! One slice per URL segment.
+
+pub mod references;
+pub mod rules;
+pub mod volunteer_teams;
+
+use crate::web::verbs::{Of, Verbs};
+
+/// Every resource with the standard verbs, in the order of the contract.
+pub fn all() -> Vec<&'static dyn Verbs> {
+    vec![Box::leak(Box::new(Of::<volunteer_teams::VolunteerTeams>::new()))]
+}

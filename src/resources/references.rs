@@ -1,0 +1,113 @@
+//! Who refers to whom: asked before a record is deleted, so that the refusal can say what stands in the way.
+//!
+//! A test compares this list with the foreign keys of the database.
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use crate::db::AnyConnection;
+use crate::error::Result;
+use crate::types::{Id, sql};
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+pub struct ForeignKey {
+    pub table: &'static str,
+    pub column: &'static str,
+    pub of: &'static str,
+    statement: &'static str,
+}
+
+macro_rules! foreign_keys {
+    ($($table:literal . $column:literal -> $of:literal),+ $(,)?) => {
+        pub const FOREIGN_KEYS: &[ForeignKey] = &[$(ForeignKey {
+            table: $table,
+            column: $column,
+            of: $of,
+            statement: concat!("SELECT count(*) AS count FROM ", $table, " WHERE ", $column, " = $1"),
+        }),+];
+    };
+}
+
+foreign_keys! {
+    "organizations"."parent_id" -> "organizations",
+    "persons"."organization_id" -> "organizations",
+    "users"."organization_id" -> "organizations",
+    "users"."person_id" -> "persons",
+    "role_grants"."user_id" -> "users",
+    "role_grants"."organization_id" -> "organizations",
+    "sessions"."user_id" -> "users",
+    "audit_events"."actor_id" -> "users",
+    "audit_events"."organization_id" -> "organizations",
+    "idempotency_keys"."actor_id" -> "users",
+    "imports"."actor_id" -> "users",
+    "workstations"."organization_id" -> "organizations",
+    "appointments"."organization_id" -> "organizations",
+    "appointments"."person_id" -> "persons",
+    "appointments"."workstation_id" -> "workstations",
+    "volunteer_teams"."organization_id" -> "organizations",
+    "volunteer_teams"."parent_id" -> "volunteer_teams",
+    "volunteer_teams"."workstation_id" -> "workstations",
+    "volunteer_teams"."leader_id" -> "persons",
+    "volunteers"."organization_id" -> "organizations",
+    "volunteers"."person_id" -> "persons",
+    "memberships"."organization_id" -> "organizations",
+    "memberships"."volunteer_id" -> "volunteers",
+    "memberships"."team_id" -> "volunteer_teams",
+    "trainings"."organization_id" -> "organizations",
+    "inspections"."organization_id" -> "organizations",
+    "inspections"."inspector_id" -> "organizations",
+    "circulars"."organization_id" -> "organizations",
+    "targets"."organization_id" -> "organizations",
+    "publicity_assets"."organization_id" -> "organizations",
+    "publicity_assets"."parent_id" -> "publicity_assets",
+    "campaigns"."organization_id" -> "organizations",
+    "campaign_events"."organization_id" -> "organizations",
+    "campaign_events"."campaign_id" -> "campaigns",
+    "placements"."organization_id" -> "organizations",
+    "placements"."publicity_asset_id" -> "publicity_assets",
+    "placements"."campaign_id" -> "campaigns",
+    "goods"."organization_id" -> "organizations",
+    "goods_movements"."organization_id" -> "organizations",
+    "goods_movements"."goods_id" -> "goods",
+    "media_items"."organization_id" -> "organizations",
+    "media_items"."campaign_id" -> "campaigns",
+    "media_placements"."organization_id" -> "organizations",
+    "media_placements"."media_item_id" -> "media_items",
+    "demonstration_units"."organization_id" -> "organizations",
+    "demonstration_units"."workstation_id" -> "workstations",
+    "heroes"."organization_id" -> "organizations",
+    "heroes"."person_id" -> "persons",
+    "dependants"."organization_id" -> "organizations",
+    "dependants"."person_id" -> "persons",
+    "dependants"."hero_id" -> "heroes",
+    "welfare_programmes"."organization_id" -> "organizations",
+    "welfare_batches"."organization_id" -> "organizations",
+    "welfare_batches"."programme_id" -> "welfare_programmes",
+    "disbursements"."organization_id" -> "organizations",
+    "disbursements"."programme_id" -> "welfare_programmes",
+    "disbursements"."batch_id" -> "welfare_batches",
+    "disbursements"."hero_id" -> "heroes",
+    "disbursements"."dependant_id" -> "dependants",
+    "disbursements"."prepared_by" -> "users",
+    "disbursements"."approved_by" -> "users",
+    "disbursements"."paid_by" -> "users",
+}
+
+/// The tables that refer to a record, with how often.
+pub fn to(conn: &mut AnyConnection, table: &str, id: Id) -> Result<Vec<(&'static str, i64)>> {
+    let mut found: Vec<(&'static str, i64)> = Vec::new();
+    for key in FOREIGN_KEYS.iter().filter(|key| key.of == table) {
+        let count = diesel::sql_query(key.statement).bind::<sql::Uuid, _>(id).get_result::<Count>(conn)?.count;
+        match found.iter_mut().find(|(name, _)| *name == key.table) {
+            _ if count == 0 => {}
+            Some((_, sum)) => *sum += count,
+            None => found.push((key.table, count)),
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,750 @@
+//! The tables, as diesel knows them. `migrations/` is the source; a test compares the two.
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    organizations (id) {
+        id -> Uuid,
+        code -> Text,
+        name -> Text,
+        short_name -> Nullable<Text>,
+        kind -> Text,
+        parent_id -> Nullable<Uuid>,
+        division_code -> Nullable<Text>,
+        status -> Text,
+        established_on -> Nullable<Date>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    organization_closure (ancestor_id, descendant_id) {
+        ancestor_id -> Uuid,
+        descendant_id -> Uuid,
+        depth -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    name_grams (resource, gram, record_id) {
+        resource -> Text,
+        gram -> Text,
+        record_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    persons (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        name -> Text,
+        gender -> Nullable<Text>,
+        id_number_sealed -> Nullable<Binary>,
+        id_number_hash -> Nullable<Binary>,
+        id_number_masked -> Nullable<Text>,
+        phone_sealed -> Nullable<Binary>,
+        phone_hash -> Nullable<Binary>,
+        phone_masked -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    users (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Nullable<Uuid>,
+        kind -> Text,
+        username -> Text,
+        name -> Text,
+        person_id -> Nullable<Uuid>,
+        password_hash -> Text,
+        must_change_password -> Bool,
+        status -> Text,
+        failed_attempts -> Integer,
+        locked_until -> Nullable<Instant>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    role_grants (id) {
+        id -> Uuid,
+        code -> Text,
+        user_id -> Uuid,
+        role -> Text,
+        organization_id -> Nullable<Uuid>,
+        from_on -> Date,
+        to_on -> Nullable<Date>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    sessions (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        created_at -> Instant,
+        last_used_at -> Instant,
+        expires_at -> Instant,
+        ended_at -> Nullable<Instant>,
+        ended_because -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    refresh_tokens (token_hash) {
+        token_hash -> Binary,
+        session_id -> Uuid,
+        issued_at -> Instant,
+        used_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    audit_events (id) {
+        id -> Uuid,
+        at -> Instant,
+        actor_id -> Nullable<Uuid>,
+        action -> Text,
+        resource -> Text,
+        record_id -> Nullable<Uuid>,
+        organization_id -> Nullable<Uuid>,
+        request_id -> Text,
+        detail -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    idempotency_keys (actor_id, key) {
+        actor_id -> Uuid,
+        key -> Text,
+        fingerprint -> Binary,
+        status -> Integer,
+        location -> Nullable<Text>,
+        etag -> Nullable<Text>,
+        body -> Binary,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    imports (id) {
+        id -> Uuid,
+        code -> Text,
+        actor_id -> Uuid,
+        resource -> Text,
+        mode -> Text,
+        dry_run -> Bool,
+        on_error -> Text,
+        file_name -> Nullable<Text>,
+        file_sha256 -> Text,
+        outcome -> Text,
+        rows_read -> BigInt,
+        rows_created -> BigInt,
+        rows_updated -> BigInt,
+        rows_unchanged -> BigInt,
+        rows_failed -> BigInt,
+        faults -> Text,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    workstations (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        name -> Text,
+        host_kind -> Text,
+        host_name -> Nullable<Text>,
+        address -> Nullable<Text>,
+        longitude -> Nullable<Double>,
+        latitude -> Nullable<Double>,
+        coordinate_system -> Nullable<Text>,
+        commended -> Nullable<Bool>,
+        established_on -> Nullable<Date>,
+        status -> Text,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    appointments (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        person_id -> Uuid,
+        workstation_id -> Nullable<Uuid>,
+        post -> Text,
+        from_on -> Date,
+        to_on -> Nullable<Date>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    volunteer_teams (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        name -> Nullable<Text>,
+        base_kind -> Text,
+        parent_id -> Nullable<Uuid>,
+        workstation_id -> Nullable<Uuid>,
+        leader_id -> Nullable<Uuid>,
+        established_on -> Date,
+        established_on_precision -> Text,
+        flag_ceremony_on -> Nullable<Date>,
+        status -> Text,
+        disbanded_on -> Nullable<Date>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    volunteers (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        person_id -> Uuid,
+        sector -> Text,
+        status -> Text,
+        registered_on -> Date,
+        registered_on_precision -> Text,
+        left_on -> Nullable<Date>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    memberships (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        volunteer_id -> Uuid,
+        team_id -> Uuid,
+        joined_on -> Date,
+        left_on -> Nullable<Date>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    trainings (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        kind -> Text,
+        topic -> Text,
+        audience -> Text,
+        year -> Integer,
+        held_on -> Nullable<Date>,
+        place -> Nullable<Text>,
+        attendances -> Nullable<BigInt>,
+        attendances_precision -> Text,
+        distinct_people -> Nullable<BigInt>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    inspections (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        inspector_id -> Uuid,
+        year -> Integer,
+        inspected_on -> Nullable<Date>,
+        topics -> Text,
+        findings -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    circulars (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        number -> Nullable<Text>,
+        title -> Nullable<Text>,
+        subject -> Text,
+        year -> Integer,
+        issued_on -> Nullable<Date>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    targets (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        indicator -> Text,
+        year -> Integer,
+        value -> BigInt,
+        unit -> Text,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    publicity_assets (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        name -> Nullable<Text>,
+        category -> Text,
+        kind -> Nullable<Text>,
+        parent_id -> Nullable<Uuid>,
+        quantity -> Nullable<BigInt>,
+        quantity_precision -> Text,
+        unit -> Nullable<Text>,
+        stage -> Text,
+        stage_on -> Date,
+        funding_route -> Nullable<Text>,
+        address -> Nullable<Text>,
+        longitude -> Nullable<Double>,
+        latitude -> Nullable<Double>,
+        coordinate_system -> Nullable<Text>,
+        note -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    publicity_asset_stages (publicity_asset_id, effective_on) {
+        publicity_asset_id -> Uuid,
+        effective_on -> Date,
+        effective_on_precision -> Text,
+        stage -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    campaigns (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        name -> Text,
+        kind -> Text,
+        year -> Integer,
+        starts_on -> Nullable<Date>,
+        ends_on -> Nullable<Date>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    campaign_events (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        campaign_id -> Uuid,
+        name -> Nullable<Text>,
+        kind -> Text,
+        year -> Integer,
+        held_on -> Nullable<Date>,
+        place -> Nullable<Text>,
+        participants -> Nullable<BigInt>,
+        participants_precision -> Text,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    placements (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        publicity_asset_id -> Uuid,
+        campaign_id -> Nullable<Uuid>,
+        content -> Text,
+        year -> Integer,
+        starts_on -> Nullable<Date>,
+        ends_on -> Nullable<Date>,
+        quantity -> Nullable<BigInt>,
+        quantity_precision -> Text,
+        proof -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    goods (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        name -> Text,
+        kind -> Text,
+        unit -> Text,
+        stock -> BigInt,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    goods_movements (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        goods_id -> Uuid,
+        direction -> Text,
+        quantity -> BigInt,
+        quantity_precision -> Text,
+        year -> Integer,
+        moved_on -> Nullable<Date>,
+        note -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    media_items (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        campaign_id -> Nullable<Uuid>,
+        title -> Nullable<Text>,
+        kind -> Text,
+        year -> Integer,
+        published_on -> Nullable<Date>,
+        quantity -> BigInt,
+        quantity_precision -> Text,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    media_placements (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        media_item_id -> Uuid,
+        outlet -> Text,
+        outlet_level -> Text,
+        published_on -> Nullable<Date>,
+        url -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    demonstration_units (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        name -> Nullable<Text>,
+        host_kind -> Nullable<Text>,
+        workstation_id -> Nullable<Uuid>,
+        stage -> Text,
+        stage_on -> Date,
+        note -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    demonstration_unit_stages (demonstration_unit_id, effective_on) {
+        demonstration_unit_id -> Uuid,
+        effective_on -> Date,
+        effective_on_precision -> Text,
+        stage -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    heroes (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        person_id -> Uuid,
+        level -> Nullable<Text>,
+        outcome -> Nullable<Text>,
+        deed_kind -> Nullable<Text>,
+        deed_on -> Nullable<Date>,
+        deed_place -> Nullable<Text>,
+        deed_summary -> Nullable<Text>,
+        confirmed_by -> Nullable<Text>,
+        confirmation_number -> Nullable<Text>,
+        confirmed_on -> Nullable<Date>,
+        status -> Text,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    dependants (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        person_id -> Uuid,
+        hero_id -> Uuid,
+        relation -> Text,
+        from_on -> Nullable<Date>,
+        to_on -> Nullable<Date>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    welfare_programmes (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        name -> Text,
+        kind -> Text,
+        form -> Text,
+        starts_on -> Nullable<Date>,
+        ends_on -> Nullable<Date>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    welfare_batches (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        programme_id -> Uuid,
+        name -> Text,
+        year -> Integer,
+        starts_on -> Nullable<Date>,
+        ends_on -> Nullable<Date>,
+        place -> Nullable<Text>,
+        control_people -> Nullable<BigInt>,
+        control_fen -> Nullable<BigInt>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    disbursements (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        programme_id -> Uuid,
+        batch_id -> Nullable<Uuid>,
+        hero_id -> Nullable<Uuid>,
+        dependant_id -> Nullable<Uuid>,
+        people -> Nullable<BigInt>,
+        people_precision -> Text,
+        form -> Text,
+        amount_fen -> Nullable<BigInt>,
+        benefit -> Nullable<Text>,
+        quantity -> Nullable<BigInt>,
+        quantity_precision -> Text,
+        channel -> Text,
+        year -> Integer,
+        state -> Text,
+        reason -> Nullable<Text>,
+        prepared_by -> Uuid,
+        approved_by -> Nullable<Uuid>,
+        paid_by -> Nullable<Uuid>,
+        paid_on -> Nullable<Date>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    appointments,
+    audit_events,
+    campaign_events,
+    campaigns,
+    circulars,
+    demonstration_unit_stages,
+    demonstration_units,
+    dependants,
+    disbursements,
+    goods,
+    goods_movements,
+    heroes,
+    idempotency_keys,
+    imports,
+    inspections,
+    media_items,
+    media_placements,
+    memberships,
+    name_grams,
+    organization_closure,
+    organizations,
+    persons,
+    placements,
+    publicity_asset_stages,
+    publicity_assets,
+    refresh_tokens,
+    role_grants,
+    sessions,
+    targets,
+    trainings,
+    users,
+    volunteer_teams,
+    volunteers,
+    welfare_batches,
+    welfare_programmes,
+    workstations,
+);

@@ -1,0 +1,254 @@
+//! The contract: what the verbs mount, they document here; what handlers annotate is joined to it; what holds for
+//! every operation (problems, security, request ids) is said once.
+
+use serde_json::{Map, Value, json};
+use utoipa::openapi::path::ParameterIn;
+use utoipa::{IntoParams, ToSchema};
+
+use super::page::{DEFAULT_LIMIT, GREATEST_LIMIT, Sort};
+use super::resource::Resource;
+use super::shape::Shape;
+use super::verbs::{BATCH_LIMIT, StepFacts};
+use crate::types::TextEnum;
+
+/// The parameters of a filter as an object schema, so that a query is checked like a body.
+pub fn filter_shape<F: IntoParams>() -> Shape {
+    let mut properties = Map::new();
+    for parameter in F::into_params(|| Some(ParameterIn::Query)) {
+        let schema = parameter.schema.as_ref().and_then(|schema| serde_json::to_value(schema).ok()).unwrap_or_default();
+        properties.insert(parameter.name.clone(), schema);
+    }
+    Shape::from_schema(json!({"type": "object", "properties": properties}))
+}
+
+fn parameters_of<F: IntoParams>() -> Vec<Value> {
+    F::into_params(|| Some(ParameterIn::Query))
+        .iter()
+        .filter_map(|parameter| serde_json::to_value(parameter).ok())
+        .map(|mut parameter| {
+            // An absent parameter is the way to say nothing; null has no form in a query string.
+            if let Some(schema) = parameter.get_mut("schema") {
+                *schema = not_null(schema);
+            }
+            parameter
+        })
+        .collect()
+}
+
+fn not_null(schema: &Value) -> Value {
+    let mut schema = super::shape::without_null(schema).clone();
+    if let Some(Value::Array(types)) = schema.get("type") {
+        let rest: Vec<Value> = types.iter().filter(|t| *t != "null").cloned().collect();
+        schema["type"] = if rest.len() == 1 { rest[0].clone() } else { Value::Array(rest) };
+    }
+    schema
+}
+
+/// Adds a schema and what it refers to; returns its name.
+pub fn add_schema<T: ToSchema>(document: &mut Value) -> String {
+    let mut all = Vec::new();
+    T::schemas(&mut all);
+    all.push((T::name().into_owned(), T::schema()));
+    for (name, schema) in all {
+        document["components"]["schemas"][name] = serde_json::to_value(schema).unwrap_or_default();
+    }
+    T::name().into_owned()
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+fn json_content(schema: Value) -> Value {
+    json!({"application/json": {"schema": schema}})
+}
+
+/// Documents what `verbs::mount` mounts.
+pub fn describe<R: Resource>(steps: Vec<StepFacts>, document: &mut Value) {
+    let segment = R::NAME.replace('_', "-");
+    let base = format!("/api/v1/{segment}");
+    let (zh, en) = R::LABEL;
+    let view = add_schema::<R::View>(document);
+    let schemas = &mut document["components"]["schemas"];
+
+    // Every view also tells what its caller may do.
+    let shown = &mut schemas[&view];
+    shown["properties"]["allowed_actions"] = json!({"type": "array", "items": {"type": "string"}, "description": "What the caller may do to this record now; codes of the dictionary Action."});
+    if let Some(required) = shown["required"].as_array_mut() {
+        required.push("allowed_actions".into());
+    }
+    let page = format!("{view}Page");
+    schemas[&page] = json!({
+        "type": "object",
+        "required": ["items", "next_cursor"],
+        "additionalProperties": false,
+        "properties": {
+            "items": {"type": "array", "items": reference(&view)},
+            "next_cursor": {"type": ["string", "null"], "description": "Give it as `cursor` for the next page; null on the last."},
+            "total": {"type": "integer", "format": "int64", "minimum": 0, "description": "Only with `count=true`."},
+        },
+    });
+
+    let etag = json!({"ETag": {"description": "The record's version, quoted.", "schema": {"type": "string"}}});
+    let id = json!({"name": "id", "in": "path", "required": true, "description": format!("Id of the {en}."), "schema": {"type": "string", "format": "uuid"}});
+    let if_match = |required: bool| json!({"name": "If-Match", "in": "header", "required": required, "description": "The version as its ETag, e.g. \"3\".", "schema": {"type": "string"}});
+    let key = |required: bool| json!({"name": "Idempotency-Key", "in": "header", "required": required, "description": "Makes a retry safe: the same key and body get the stored answer.", "schema": {"type": "string", "minLength": 1, "maxLength": 200}});
+    let operation =
+        |verb: &str, summary: String| json!({"operationId": format!("{}_{verb}", R::NAME), "tags": [segment], "summary": summary});
+
+    let mut list_parameters = parameters_of::<R::Filter>();
+    list_parameters.extend([
+        json!({"name": "sort", "in": "query", "description": "Order; `-` is descending.", "schema": {"type": "string", "enum": Sort::CODES, "default": "-created_at"}}),
+        json!({"name": "limit", "in": "query", "description": "Records a page.", "schema": {"type": "integer", "minimum": 1, "maximum": GREATEST_LIMIT, "default": DEFAULT_LIMIT}}),
+        json!({"name": "cursor", "in": "query", "description": "`next_cursor` of the page before, with the same filter and sort.", "schema": {"type": "string"}}),
+        json!({"name": "count", "in": "query", "description": "Whether to count all matching records into `total`.", "schema": {"type": "boolean", "default": false}}),
+    ]);
+    let mut list = operation("list", format!("{zh}列表 / List {en}s"));
+    list["parameters"] = list_parameters.into();
+    list["responses"] = json!({"200": {
+        "description": "A page.",
+        "headers": {"Link": {"description": "rel=\"next\" where there is a next page.", "schema": {"type": "string"}}},
+        "content": json_content(reference(&page)),
+    }});
+    let mut get = operation("get", format!("读取{zh} / Read one {en}"));
+    get["parameters"] = json!([id, {"name": "If-None-Match", "in": "header", "description": "An ETag that the caller holds.", "schema": {"type": "string"}}]);
+    get["responses"] = json!({
+        "200": {"description": "The record.", "headers": etag, "content": json_content(reference(&view))},
+        "304": {"description": "The caller's version is the present one."},
+    });
+    let mut collection = json!({"get": list});
+    let mut single = json!({"get": get});
+
+    if R::WRITABLE {
+        let draft = add_schema::<R::Draft>(document);
+        let patch = format!("{draft}Patch");
+        let mut patched = document["components"]["schemas"][&draft].clone();
+        if let Some(members) = patched.as_object_mut() {
+            members.remove("required");
+            members.insert("description".into(), "A merge patch (RFC 7396): a missing member stays as it is.".into());
+        }
+        document["components"]["schemas"][&patch] = patched;
+
+        let mut create = operation("create", format!("新建{zh} / Create a {en}"));
+        create["parameters"] = json!([key(false)]);
+        create["requestBody"] = json!({"required": true, "content": json_content(reference(&draft))});
+        let mut created = etag.clone();
+        created["Location"] = json!({"description": "The record's address.", "schema": {"type": "string"}});
+        create["responses"] = json!({"201": {"description": "Created.", "headers": created, "content": json_content(reference(&view))}});
+        collection["post"] = create;
+
+        let mut update = operation("update", format!("修改{zh} / Change a {en}"));
+        update["parameters"] = json!([id, if_match(true), key(false)]);
+        update["requestBody"] = json!({"required": true, "content": {
+            "application/merge-patch+json": {"schema": reference(&patch)}, "application/json": {"schema": reference(&patch)}
+        }});
+        update["responses"] =
+            json!({"200": {"description": "The changed record.", "headers": etag, "content": json_content(reference(&view))}});
+        single["patch"] = update;
+
+        let mut delete = operation("delete", format!("删除{zh} / Delete a {en}"));
+        delete["parameters"] = json!([id, if_match(false), key(false)]);
+        delete["responses"] = json!({"204": {"description": "Deleted."}});
+        single["delete"] = delete;
+
+        let mut batch = operation("create_batch", format!("批量新建{zh} / Create up to {BATCH_LIMIT} {en}s, all or none"));
+        batch["parameters"] = json!([key(true)]);
+        batch["requestBody"] = json!({"required": true, "content": json_content(json!({
+            "type": "object", "required": ["items"], "additionalProperties": false,
+            "properties": {"items": {"type": "array", "maxItems": BATCH_LIMIT, "items": reference(&draft)}},
+        }))});
+        batch["responses"] = json!({"201": {"description": "All created.", "content": json_content(json!({
+            "type": "object", "required": ["items"], "additionalProperties": false,
+            "properties": {"items": {"type": "array", "items": reference(&view)}},
+        }))}});
+        document["paths"][format!("{base}/batch")] = json!({"post": batch});
+    }
+    for step in steps {
+        let code = step.action.code();
+        let mut operation = operation(code, step.summary.to_owned());
+        operation["parameters"] = json!([id, if_match(false), key(step.needs_key)]);
+        if let Some(shape) = step.body {
+            operation["requestBody"] = json!({"required": true, "content": json_content(shape.schema().clone())});
+        }
+        operation["responses"] =
+            json!({"200": {"description": "The record after the step.", "headers": etag, "content": json_content(reference(&view))}});
+        document["paths"][format!("{base}/{{id}}/{code}")] = json!({"post": operation});
+    }
+    document["paths"][base.clone()] = collection;
+    document["paths"][format!("{base}/{{id}}")] = single;
+    if let Some(tags) = document["tags"].as_array_mut() {
+        tags.push(json!({"name": segment, "description": format!("{zh} / {en}")}));
+    }
+}
+
+/// What holds for every operation: the problems that it may answer, who may call it, and that answers carry a
+/// request id.
+pub fn finish(document: &mut Value) {
+    document["components"]["schemas"]["Problem"] = json!({
+        "type": "object",
+        "description": "RFC 9457. `code` never changes; texts are Chinese, or English by Accept-Language.",
+        "required": ["type", "title", "status", "code", "instance", "request_id"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "code": {"type": "string", "enum": crate::error::Code::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>()},
+            "detail": {"type": "string"},
+            "instance": {"type": "string"},
+            "request_id": {"type": "string"},
+            "errors": {"type": "array", "items": {
+                "type": "object", "required": ["pointer", "code", "message"], "additionalProperties": false,
+                "properties": {"pointer": {"type": "string"}, "code": {"type": "string"}, "message": {"type": "string"}},
+            }},
+        },
+        "example": {
+            "type": "/problems/validation_failed", "title": "提交的内容有误", "status": 422, "code": "validation_failed", "detail": "1 处需要修改",
+            "instance": "/api/v1/volunteers", "request_id": "01936a3c5b7e",
+            "errors": [{"pointer": "/person/phone", "code": "invalid_phone", "message": "手机号应为 11 位数字，以 13–19 开头"}],
+        },
+    });
+    document["components"]["securitySchemes"] = json!({
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access token of POST /auth/login or POST /auth/token."},
+    });
+    document["components"]["responses"]["Problem"] = json!({
+        "description": "A refusal, told as a problem document.",
+        "headers": {"X-Request-Id": {"description": "Quote it when asking for help.", "schema": {"type": "string"}}},
+        "content": {"application/problem+json": {"schema": reference("Problem")}},
+    });
+    document["security"] = json!([{"bearer": []}]);
+    let Some(paths) = document["paths"].as_object_mut() else { return };
+    for item in paths.values_mut() {
+        for operation in item.as_object_mut().into_iter().flat_map(|methods| methods.values_mut()) {
+            let has_body = operation.get("requestBody").is_some();
+            let is_open =
+                operation.get("security").and_then(Value::as_array).is_some_and(|list| list.is_empty() || list.contains(&json!({})));
+            let mut statuses = vec!["400", "500", "503"];
+            if !is_open {
+                statuses.extend(["401", "403"]);
+            }
+            if has_body {
+                statuses.extend(["408", "413", "415", "422"]);
+            }
+            statuses.extend(["404", "409", "412", "428"].iter().filter(|_| !is_open));
+            for status in statuses {
+                let responses = &mut operation["responses"];
+                if responses.get(status).is_none() {
+                    responses[status] = json!({"$ref": "#/components/responses/Problem"});
+                }
+            }
+        }
+    }
+    sort_keys(document);
+}
+
+/// Sorted, so that the committed file changes only where the contract does.
+fn sort_keys(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.sort_keys();
+            members.values_mut().for_each(sort_keys);
+        }
+        Value::Array(items) => items.iter_mut().for_each(sort_keys),
+        _ => {}
+    }
+}

@@ -1,0 +1,14 @@
+//! What stands between HTTP and the slices: shapes, pages, versions, idempotency, the verbs that every resource has.
+
+pub mod body;
+pub mod contract;
+pub mod frame;
+pub mod page;
+pub mod query;
+pub mod resource;
+pub mod shape;
+pub mod verbs;
+
+pub(crate) use page::windowed;
+pub use page::{Cursor, Sort, Window};
+pub use resource::{Measure, Measured, Reference, Resource, Step, Viewed};

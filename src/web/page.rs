@@ -1,0 +1,172 @@
+//! Pages by key: a page deep down costs what the first costs.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::query::Pairs;
+use crate::error::{Code, Error, Fault, Result, Says};
+use crate::types::Id;
+
+pub const DEFAULT_LIMIT: i64 = 20;
+pub const GREATEST_LIMIT: i64 = 200;
+
+/// The orders of a list. Ids are made in the order of time, so the order of creation is that of the ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sort {
+    #[serde(rename = "created_at")]
+    Oldest,
+    #[serde(rename = "-created_at")]
+    Newest,
+    #[serde(rename = "code")]
+    CodeUp,
+    #[serde(rename = "-code")]
+    CodeDown,
+}
+
+impl Sort {
+    pub const CODES: [&'static str; 4] = ["created_at", "-created_at", "code", "-code"];
+
+    fn parse(text: &str) -> Option<Self> {
+        serde_json::from_value(text.into()).ok()
+    }
+}
+
+/// Where the last page ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Cursor {
+    #[serde(rename = "i")]
+    pub id: Id,
+    #[serde(rename = "c")]
+    pub code: String,
+    /// Of the filter and the sort, so that a cursor isn't used with others.
+    #[serde(rename = "b")]
+    bound: String,
+}
+
+/// Which part of a list is asked for.
+#[derive(Debug, Clone)]
+pub struct Window {
+    pub sort: Sort,
+    pub limit: i64,
+    pub after: Option<Cursor>,
+    pub count: bool,
+    bound: String,
+}
+
+impl Window {
+    /// Takes the parameters of paging out of a query; what is left is the filter, to which a cursor is bound.
+    pub fn take(pairs: &mut Pairs) -> Result<Self> {
+        let mut faults = Vec::new();
+        let mut wrong =
+            |name: &str, zh: String, en: String| faults.push(Fault::new(format!("/{name}"), "invalid_parameter", Says::new(zh, en)));
+        let sort = match pairs.take("sort") {
+            None => Sort::Newest,
+            Some(text) => Sort::parse(&text).unwrap_or_else(|| {
+                wrong(
+                    "sort",
+                    format!("应为下列之一：{}", Sort::CODES.join("、")),
+                    format!("this should be one of: {}", Sort::CODES.join(", ")),
+                );
+                Sort::Newest
+            }),
+        };
+        let limit = match pairs.take("limit") {
+            None => DEFAULT_LIMIT,
+            Some(text) => text.parse().ok().filter(|n| (1..=GREATEST_LIMIT).contains(n)).unwrap_or_else(|| {
+                wrong(
+                    "limit",
+                    format!("应为 1 到 {GREATEST_LIMIT} 的整数"),
+                    format!("this should be a whole number from 1 to {GREATEST_LIMIT}"),
+                );
+                DEFAULT_LIMIT
+            }),
+        };
+        let count = match pairs.take("count").as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => {
+                wrong("count", "应为 true 或 false".into(), "this should be true or false".into());
+                false
+            }
+        };
+        let cursor = pairs.take("cursor");
+        if !faults.is_empty() {
+            return Err(Error::with_faults(Code::InvalidParameter, faults));
+        }
+        let mut filter = pairs.0.clone();
+        filter.sort();
+        let digest = Sha256::digest(serde_json::to_vec(&(sort, filter)).unwrap_or_default());
+        let bound = URL_SAFE_NO_PAD.encode(&digest[..9]);
+        let after = cursor.map(|text| Cursor::decode(&text, &bound)).transpose()?;
+        Ok(Self { sort, limit, after, count, bound })
+    }
+
+    /// A window on the first records, for use inside the service.
+    pub fn first(limit: i64) -> Self {
+        Self { sort: Sort::Oldest, limit, after: None, count: false, bound: String::new() }
+    }
+
+    /// One more row than asked for tells whether there is a next page.
+    pub fn fetch(&self) -> i64 {
+        self.limit + 1
+    }
+
+    /// The cursor after a row of this list.
+    pub fn cursor_after(&self, id: Id, code: &str) -> String {
+        let cursor = Cursor { id, code: code.to_owned(), bound: self.bound.clone() };
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
+    }
+}
+
+impl Cursor {
+    fn decode(text: &str, bound: &str) -> Result<Self> {
+        let cursor: Self = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(|| {
+            Error::because(Code::InvalidCursor, "请使用上一页返回的 next_cursor", "use the next_cursor of the page before")
+        })?;
+        if cursor.bound != bound {
+            return Err(Error::because(
+                Code::InvalidCursor,
+                "游标属于另一组筛选或排序条件，请从第一页开始",
+                "the cursor belongs to another filter or sort; begin with the first page",
+            ));
+        }
+        Ok(cursor)
+    }
+}
+
+/// Orders a boxed query, begins it after the cursor and ends it after one page (and one row).
+macro_rules! windowed {
+    ($query:expr, $table:ident, $window:expr) => {{
+        let window: &$crate::web::Window = $window;
+        let mut query = $query.limit(window.fetch());
+        match window.sort {
+            $crate::web::Sort::Newest => {
+                if let Some(after) = &window.after {
+                    query = query.filter($table::id.lt(after.id));
+                }
+                query.order($table::id.desc())
+            }
+            $crate::web::Sort::Oldest => {
+                if let Some(after) = &window.after {
+                    query = query.filter($table::id.gt(after.id));
+                }
+                query.order($table::id.asc())
+            }
+            $crate::web::Sort::CodeUp => {
+                if let Some(after) = &window.after {
+                    query = query.filter($table::code.gt(after.code.clone()));
+                }
+                query.order($table::code.asc())
+            }
+            $crate::web::Sort::CodeDown => {
+                if let Some(after) = &window.after {
+                    query = query.filter($table::code.lt(after.code.clone()));
+                }
+                query.order($table::code.desc())
+            }
+        }
+    }};
+}
+pub(crate) use windowed;

@@ -1,0 +1,739 @@
+//! The verbs that every resource has, written once: permit → load in scope → decide → save at its version →
+//! audit → show.
+
+use std::sync::{Arc, OnceLock};
+
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use validator::Validate;
+
+use super::page::Window;
+use super::query::Pairs;
+use super::resource::{Measure, Measured, Reference, Resource, Step, Viewed};
+use super::shape::Shape;
+use super::{body, contract};
+use crate::auth::Caller;
+use crate::db::{AnyConnection, Db, Deed, Once, Reply, Tx};
+use crate::error::{Code, Error, Fault, Result, Says};
+use crate::policy::{Action, Actor, Area, Scope};
+use crate::types::{Id, TextEnum};
+
+pub const BATCH_LIMIT: usize = 1_000;
+const JSON: &[&str] = &["application/json"];
+const PATCH: &[&str] = &["application/merge-patch+json", "application/json"];
+
+/// A page as it goes out.
+pub struct Listed {
+    pub body: Vec<u8>,
+    pub next_cursor: Option<String>,
+}
+
+/// A record as it goes out.
+pub struct Shown {
+    pub version: i32,
+    pub body: Vec<u8>,
+}
+
+/// What became of one row of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    Created,
+    Updated,
+    Unchanged,
+}
+
+/// A resource without its types, so that handlers, imports and figures are compiled once and not once per resource.
+pub trait Verbs: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn label(&self) -> (&'static str, &'static str);
+    fn area(&self) -> Area;
+    fn writable(&self) -> bool;
+    fn references(&self) -> &'static [Reference];
+    fn draft_shape(&self) -> &Shape;
+    fn filter_shape(&self) -> &Shape;
+    fn step_list(&self) -> Vec<StepFacts>;
+
+    fn list(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, filter: Value, window: &Window) -> Result<Listed>;
+    fn get(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, id: Id) -> Result<Shown>;
+    fn create(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, draft: &Value) -> Result<(Id, Shown)>;
+    fn batch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, drafts: &[Value]) -> Result<Vec<u8>>;
+    fn patch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, id: Id, version: i32, patch: &Value) -> Result<Shown>;
+    fn delete(&self, tx: &mut Tx<'_>, scope: &Scope, id: Id, version: Option<i32>) -> Result<()>;
+    fn step(
+        &self,
+        tx: &mut Tx<'_>,
+        actor: &Actor,
+        scope: &Scope,
+        id: Id,
+        action: Action,
+        version: Option<i32>,
+        body: &Value,
+    ) -> Result<Shown>;
+    fn measure(&self, conn: &mut AnyConnection, scope: &Scope, filter: Value, measure: Measure) -> Result<Measured>;
+    fn ids_by_code(&self, conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>>;
+    fn known_ids(&self, conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>>;
+    /// New records of an import: all of these, or the faults with pointers that begin with the row's place here.
+    fn import_new(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: &[Value]) -> Result<()>;
+    /// One row of an import over the record that has its code.
+    fn import_over(&self, tx: &mut Tx<'_>, scope: &Scope, id: Id, row: &Value) -> Result<Written>;
+    fn describe(&self, document: &mut Value);
+}
+
+/// What the outside needs to know of a step.
+#[derive(Debug, Clone)]
+pub struct StepFacts {
+    pub action: Action,
+    pub summary: &'static str,
+    pub body: Option<Shape>,
+    pub needs_key: bool,
+}
+
+/// A resource's verbs.
+pub struct Of<R: Resource> {
+    draft: Shape,
+    filter: Shape,
+    steps: Vec<Step<R>>,
+}
+
+impl<R: Resource> Of<R> {
+    pub fn new() -> Self {
+        Self { draft: Shape::of::<R::Draft>(), filter: contract::filter_shape::<R::Filter>(), steps: R::steps() }
+    }
+
+    fn read_draft(&self, value: &Value, at: &str, faults: &mut Vec<Fault>) -> Option<R::Draft> {
+        let before = faults.len();
+        self.draft.check(value, at, faults);
+        if faults.len() > before {
+            return None;
+        }
+        match serde_json::from_value::<R::Draft>(value.clone()) {
+            Ok(draft) => {
+                judge(&draft, at, faults);
+                (faults.len() == before).then_some(draft)
+            }
+            Err(error) => {
+                faults.push(Fault::new(at, "invalid_value", Says::new("此项的值无法理解", error.to_string())));
+                None
+            }
+        }
+    }
+
+    fn read_drafts(&self, values: &[Value]) -> Result<Vec<R::Draft>> {
+        let mut faults = Vec::new();
+        let drafts: Vec<R::Draft> =
+            values.iter().enumerate().filter_map(|(i, value)| self.read_draft(value, &format!("/{i}"), &mut faults)).collect();
+        Error::unless_empty(faults)?;
+        Ok(drafts)
+    }
+
+    /// The record with what this caller may do to it.
+    fn show(&self, actor: &Actor, view: &R::View) -> Result<Shown> {
+        let body = serde_json::to_vec(&self.with_actions(actor, view)).map_err(Error::internal)?;
+        Ok(Shown { version: view.version(), body })
+    }
+
+    fn with_actions<'a>(&self, actor: &Actor, view: &'a R::View) -> WithActions<'a, R::View> {
+        let allowed_actions =
+            R::offers(view).into_iter().filter(|action| R::WRITABLE && actor.can(R::AREA, *action)).map(TextEnum::code).collect();
+        WithActions { view, allowed_actions }
+    }
+
+    fn insert(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<R::Draft>) -> Result<Vec<R::View>> {
+        let views = R::insert(tx, scope, drafts)?;
+        for view in &views {
+            let detail = serde_json::to_value(view).map_err(Error::internal)?;
+            tx.audit(Action::Create.code(), R::NAME, Some(view.id()), view.organization_id(), Some(&detail));
+        }
+        Ok(views)
+    }
+
+    /// Merges into the present record and saves; `None` when that changes nothing.
+    fn merge(&self, tx: &mut Tx<'_>, scope: &Scope, before: &R::View, patch: &Value) -> Result<Option<R::View>> {
+        let present = R::draft(tx, before)?;
+        let present = serde_json::to_value(&present).map_err(Error::internal)?;
+        let mut wanted = present.clone();
+        merge_patch(&mut wanted, patch);
+        if wanted == present {
+            return Ok(None);
+        }
+        let mut faults = Vec::new();
+        let draft = self.read_draft(&wanted, "", &mut faults);
+        Error::unless_empty(faults)?;
+        let draft = draft.ok_or_else(|| Error::internal("a draft without faults was not read"))?;
+        let after = R::update(tx, scope, before, draft)?;
+        tx.audit(Action::Update.code(), R::NAME, Some(after.id()), after.organization_id(), Some(&difference(before, &after)?));
+        Ok(Some(after))
+    }
+}
+
+impl<R: Resource> Default for Of<R> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[derive(Serialize)]
+struct WithActions<'a, V> {
+    #[serde(flatten)]
+    view: &'a V,
+    allowed_actions: Vec<&'static str>,
+}
+
+/// The rules of a draft that its schema can't say; `validator` tells them all.
+pub fn judge(draft: &impl Validate, at: &str, faults: &mut Vec<Fault>) {
+    fn collect(errors: &validator::ValidationErrors, at: &str, faults: &mut Vec<Fault>) {
+        for (field, kind) in errors.errors() {
+            let pointer = if field == "__all__" { at.to_owned() } else { format!("{at}/{field}") };
+            match kind {
+                validator::ValidationErrorsKind::Struct(inner) => collect(inner, &pointer, faults),
+                validator::ValidationErrorsKind::List(items) => {
+                    for (i, inner) in items {
+                        collect(inner, &format!("{pointer}/{i}"), faults);
+                    }
+                }
+                validator::ValidationErrorsKind::Field(all) => faults.extend(all.iter().map(|error| {
+                    let text = |language: &str| error.params.get(language).and_then(Value::as_str).unwrap_or(&error.code).to_owned();
+                    let pointer =
+                        error.params.get("field").and_then(Value::as_str).map_or(pointer.clone(), |field| format!("{at}/{field}"));
+                    Fault::new(pointer, static_code(&error.code), Says::new(text("zh"), text("en")))
+                })),
+            }
+        }
+    }
+    if let Err(errors) = draft.validate() {
+        collect(&errors, at, faults);
+    }
+}
+
+fn static_code(code: &std::borrow::Cow<'static, str>) -> &'static str {
+    match code {
+        std::borrow::Cow::Borrowed(code) => code,
+        std::borrow::Cow::Owned(_) => "invalid_value",
+    }
+}
+
+/// A rule's refusal, for `validator`'s functions: on the field, or on `field` when the rule looks at several.
+pub fn refusal(field: Option<&'static str>, code: &'static str, says: &Says) -> validator::ValidationError {
+    let mut error = validator::ValidationError::new(code);
+    error.add_param("zh".into(), &says.zh);
+    error.add_param("en".into(), &says.en);
+    if let Some(field) = field {
+        error.add_param("field".into(), &field);
+    }
+    error
+}
+
+/// RFC 7396.
+fn merge_patch(target: &mut Value, patch: &Value) {
+    let Value::Object(changes) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    if let Value::Object(members) = target {
+        for (key, value) in changes {
+            if value.is_null() {
+                // Null is "unknown" here, and every member has a place of its own.
+                members.insert(key.clone(), Value::Null);
+            } else {
+                merge_patch(members.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+    }
+}
+
+/// What changed between two views: `{"field": [before, after]}`.
+fn difference(before: &impl Serialize, after: &impl Serialize) -> Result<Value> {
+    let (before, after) = (serde_json::to_value(before).map_err(Error::internal)?, serde_json::to_value(after).map_err(Error::internal)?);
+    let (Value::Object(before), Value::Object(after)) = (before, after) else { return Ok(Value::Null) };
+    Ok(after
+        .into_iter()
+        .filter(|(key, value)| key != "updated_at" && before.get(key) != Some(value))
+        .map(|(key, value)| {
+            let was = before.get(&key).cloned().unwrap_or_default();
+            (key, json!([was, value]))
+        })
+        .collect())
+}
+
+/// A record has changed since its reader read it.
+pub fn stale(current: i32) -> Error {
+    Error::because(
+        Code::StaleVersion,
+        format!("当前版本为 {current}，请重新读取后再修改"),
+        format!("the version is now {current}; read the record again"),
+    )
+    .with("current_version", current)
+}
+
+impl<R: Resource> Verbs for Of<R> {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+    fn label(&self) -> (&'static str, &'static str) {
+        R::LABEL
+    }
+    fn area(&self) -> Area {
+        R::AREA
+    }
+    fn writable(&self) -> bool {
+        R::WRITABLE
+    }
+    fn references(&self) -> &'static [Reference] {
+        R::REFERENCES
+    }
+    fn draft_shape(&self) -> &Shape {
+        &self.draft
+    }
+    fn filter_shape(&self) -> &Shape {
+        &self.filter
+    }
+    fn step_list(&self) -> Vec<StepFacts> {
+        self.steps
+            .iter()
+            .map(|step| StepFacts {
+                action: step.action,
+                summary: step.summary,
+                body: step.body.map(|shape| shape()),
+                needs_key: step.needs_key,
+            })
+            .collect()
+    }
+
+    fn list(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, filter: Value, window: &Window) -> Result<Listed> {
+        let filter: R::Filter = serde_json::from_value(filter).map_err(Error::internal)?;
+        let mut views = R::page(conn, scope, &filter, window)?;
+        let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
+        let more = views.len() > limit;
+        views.truncate(limit);
+        let next_cursor = views.last().filter(|_| more).map(|last| window.cursor_after(last.id(), last.code()));
+        let total = if window.count { Some(R::count(conn, scope, &filter)?) } else { None };
+        let items: Vec<_> = views.iter().map(|view| self.with_actions(actor, view)).collect();
+        let body = serde_json::to_vec(&Page { items, next_cursor: next_cursor.as_deref(), total }).map_err(Error::internal)?;
+        Ok(Listed { body, next_cursor })
+    }
+
+    fn get(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, id: Id) -> Result<Shown> {
+        self.show(actor, &R::find(conn, scope, id)?)
+    }
+
+    fn create(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, draft: &Value) -> Result<(Id, Shown)> {
+        let mut faults = Vec::new();
+        let draft = self.read_draft(draft, "", &mut faults);
+        Error::unless_empty(faults)?;
+        let views = self.insert(tx, scope, draft.into_iter().collect()).map_err(without_index)?;
+        let view = views.first().ok_or_else(|| Error::internal("an insert returned nothing"))?;
+        Ok((view.id(), self.show(actor, view)?))
+    }
+
+    fn batch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, drafts: &[Value]) -> Result<Vec<u8>> {
+        let drafts = self.read_drafts(drafts)?;
+        let views = self.insert(tx, scope, drafts)?;
+        let items: Vec<_> = views.iter().map(|view| self.with_actions(actor, view)).collect();
+        serde_json::to_vec(&json!({ "items": items })).map_err(Error::internal)
+    }
+
+    fn patch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, id: Id, version: i32, patch: &Value) -> Result<Shown> {
+        let before = R::find(tx.conn, scope, id)?;
+        if before.version() != version {
+            return Err(stale(before.version()));
+        }
+        if !R::offers(&before).contains(&Action::Update) {
+            return Err(not_offered::<R>(&before, Action::Update));
+        }
+        match self.merge(tx, scope, &before, patch)? {
+            Some(after) => self.show(actor, &after),
+            None => self.show(actor, &before),
+        }
+    }
+
+    fn delete(&self, tx: &mut Tx<'_>, scope: &Scope, id: Id, version: Option<i32>) -> Result<()> {
+        let before = R::find(tx.conn, scope, id)?;
+        if version.is_some_and(|version| version != before.version()) {
+            return Err(stale(before.version()));
+        }
+        if !R::offers(&before).contains(&Action::Delete) {
+            return Err(not_offered::<R>(&before, Action::Delete));
+        }
+        let referrers = crate::resources::references::to(tx.conn, R::NAME, id)?;
+        if !referrers.is_empty() {
+            let names: Vec<String> = referrers.iter().map(|(name, count)| format!("{name} ×{count}")).collect();
+            return Err(Error::because(
+                Code::StillReferenced,
+                format!("仍被引用：{}；请先处理这些记录", names.join("、")),
+                format!("still referred to by {}; deal with those first", names.join(", ")),
+            )
+            .with("referrers", referrers.iter().map(|(name, count)| json!({"resource": name, "count": count})).collect::<Vec<_>>()));
+        }
+        R::delete(tx, scope, &before)?;
+        let detail = serde_json::to_value(&before).map_err(Error::internal)?;
+        tx.audit(Action::Delete.code(), R::NAME, Some(id), before.organization_id(), Some(&detail));
+        Ok(())
+    }
+
+    fn step(
+        &self,
+        tx: &mut Tx<'_>,
+        actor: &Actor,
+        scope: &Scope,
+        id: Id,
+        action: Action,
+        version: Option<i32>,
+        body: &Value,
+    ) -> Result<Shown> {
+        let step = self.steps.iter().find(|step| step.action == action).ok_or_else(Error::not_found)?;
+        if let Some(shape) = step.body {
+            let mut faults = Vec::new();
+            shape().check(body, "", &mut faults);
+            Error::unless_empty(faults)?;
+        }
+        let before = R::find(tx.conn, scope, id)?;
+        if version.is_some_and(|version| version != before.version()) {
+            return Err(stale(before.version()));
+        }
+        if !R::offers(&before).contains(&action) {
+            return Err(not_offered::<R>(&before, action));
+        }
+        let earlier = serde_json::to_value(&before).map_err(Error::internal)?;
+        let after = (step.run)(tx, scope, before, body)?;
+        tx.audit(action.code(), R::NAME, Some(id), after.organization_id(), Some(&difference(&earlier, &after)?));
+        self.show(actor, &after)
+    }
+
+    fn measure(&self, conn: &mut AnyConnection, scope: &Scope, filter: Value, measure: Measure) -> Result<Measured> {
+        let filter: R::Filter = serde_json::from_value(filter).map_err(Error::internal)?;
+        R::measure(conn, scope, &filter, measure)
+    }
+
+    fn ids_by_code(&self, conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
+        R::ids_by_code(conn, scope, codes)
+    }
+
+    fn known_ids(&self, conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
+        R::known_ids(conn, scope, ids)
+    }
+
+    fn import_new(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: &[Value]) -> Result<()> {
+        let drafts = self.read_drafts(drafts)?;
+        self.insert(tx, scope, drafts)?;
+        Ok(())
+    }
+
+    fn import_over(&self, tx: &mut Tx<'_>, scope: &Scope, id: Id, row: &Value) -> Result<Written> {
+        let before = R::find(tx.conn, scope, id)?;
+        if !R::offers(&before).contains(&Action::Update) {
+            // A record that its state has closed may be named again by a file that says nothing new of it.
+            let present = serde_json::to_value(R::draft(tx, &before)?).map_err(Error::internal)?;
+            let mut wanted = present.clone();
+            merge_patch(&mut wanted, row);
+            return if wanted == present { Ok(Written::Unchanged) } else { Err(not_offered::<R>(&before, Action::Update)) };
+        }
+        Ok(if self.merge(tx, scope, &before, row)?.is_some() { Written::Updated } else { Written::Unchanged })
+    }
+
+    fn describe(&self, document: &mut Value) {
+        contract::describe::<R>(self.step_list(), document);
+    }
+}
+
+#[derive(Serialize)]
+struct Page<'a, T> {
+    items: Vec<T>,
+    next_cursor: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<i64>,
+}
+
+fn not_offered<R: Resource>(view: &R::View, action: Action) -> Error {
+    let allowed = R::offers(view);
+    let labels = |english: bool| {
+        allowed
+            .iter()
+            .filter_map(|a| Action::ENTRIES.iter().find(|(code, ..)| *code == a.code()))
+            .map(|(_, zh, en)| if english { *en } else { *zh })
+            .collect::<Vec<_>>()
+    };
+    let label = Action::ENTRIES.iter().find(|(code, ..)| *code == action.code()).map_or(("", ""), |(_, zh, en)| (zh, en));
+    Error::because(
+        Code::StepNotAllowed,
+        format!("当前状态不能{}；可以：{}", label.0, labels(false).join("、")),
+        format!("the state does not allow '{}'; it allows: {}", label.1, labels(true).join(", ")),
+    )
+    .with("allowed_actions", allowed.iter().map(|a| a.code()).collect::<Vec<_>>())
+}
+
+/// Faults of a single record need no index.
+fn without_index(mut error: Error) -> Error {
+    for fault in &mut error.faults {
+        if let Some(rest) = fault.pointer.strip_prefix("/0") {
+            fault.pointer = rest.to_owned();
+        }
+    }
+    error
+}
+
+// ---- the handlers ----
+
+type Shared = web::Data<Db>;
+
+/// Mounts a resource under its URL segment.
+pub fn mount(verbs: &'static dyn Verbs, config: &mut web::ServiceConfig) {
+    let path = format!("/{}", verbs.name().replace('_', "-"));
+    let mut collection = web::resource(path.clone()).route(web::get().to(move |r, c, d| list(verbs, r, c, d)));
+    let mut single = web::resource(format!("{path}/{{id}}")).route(web::get().to(move |r, c, d| get(verbs, r, c, d)));
+    if verbs.writable() {
+        collection = collection.route(web::post().to(move |r, c, d, p| create(verbs, r, c, d, p)));
+        single = single
+            .route(web::patch().to(move |r, c, d, p| patch(verbs, r, c, d, p)))
+            .route(web::delete().to(move |r, c, d| delete(verbs, r, c, d)));
+        config.service(web::resource(format!("{path}/batch")).route(web::post().to(move |r, c, d, p| batch(verbs, r, c, d, p))));
+    }
+    for facts in verbs.step_list() {
+        let facts = Arc::new(facts);
+        config.service(
+            web::resource(format!("{path}/{{id}}/{}", facts.action.code()))
+                .route(web::post().to(move |r, c, d, p| step(verbs, facts.clone(), r, c, d, p))),
+        );
+    }
+    config.service(collection).service(single);
+}
+
+fn id_of(request: &HttpRequest) -> Result<Id> {
+    request.match_info().get("id").and_then(|text| text.parse().ok()).ok_or_else(Error::not_found)
+}
+
+fn no_parameters(request: &HttpRequest) -> Result<()> {
+    Pairs::parse(request.query_string())?.into_json(&Shape::from_schema(json!({"type": "object", "properties": {}}))).map(|_| ())
+}
+
+async fn list(verbs: &'static dyn Verbs, request: HttpRequest, caller: Caller, db: Shared) -> Result<HttpResponse> {
+    let scope = caller.actor.may(verbs.area(), Action::Read)?;
+    let mut pairs = Pairs::parse(request.query_string())?;
+    let window = Window::take(&mut pairs)?;
+    let others = pairs.clone();
+    let filter = pairs.into_json(verbs.filter_shape())?;
+    let (actor, sort, limit) = (caller.actor, window.sort, window.limit);
+    let listed = db.read(move |conn| verbs.list(conn, &actor, &scope, filter.clone(), &window)).await?;
+    let mut response = HttpResponse::Ok();
+    response.content_type("application/json");
+    if let Some(cursor) = &listed.next_cursor {
+        let mut query = others.0;
+        query.push(("sort".into(), serde_json::to_value(sort).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()));
+        query.push(("limit".into(), limit.to_string()));
+        query.push(("cursor".into(), cursor.clone()));
+        let query = serde_urlencoded::to_string(query).map_err(Error::internal)?;
+        response.insert_header((header::LINK, format!("<{}?{query}>; rel=\"next\"", request.path())));
+    }
+    Ok(response.body(listed.body))
+}
+
+async fn get(verbs: &'static dyn Verbs, request: HttpRequest, caller: Caller, db: Shared) -> Result<HttpResponse> {
+    let scope = caller.actor.may(verbs.area(), Action::Read)?;
+    let id = id_of(&request)?;
+    no_parameters(&request)?;
+    let actor = caller.actor;
+    let shown = db.read(move |conn| verbs.get(conn, &actor, &scope, id)).await?;
+    let etag = format!("\"{}\"", shown.version);
+    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).unwrap_or("");
+    if known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag) {
+        return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag)).finish());
+    }
+    Ok(HttpResponse::Ok().content_type("application/json").insert_header((header::ETAG, etag)).body(shown.body))
+}
+
+async fn create(
+    verbs: &'static dyn Verbs,
+    request: HttpRequest,
+    caller: Caller,
+    db: Shared,
+    mut payload: web::Payload,
+) -> Result<HttpResponse> {
+    let scope = caller.actor.may(verbs.area(), Action::Create)?;
+    no_parameters(&request)?;
+    let (raw, draft) = body::json(&request, &mut payload, JSON).await?;
+    let deed = deed_of(&request, &caller, &raw, false)?;
+    let path = request.path().to_owned();
+    let actor = caller.actor;
+    let reply = db
+        .write(deed, move |tx| {
+            let (id, shown) = verbs.create(tx, &actor, &scope, &draft)?;
+            Ok(Reply {
+                status: 201,
+                location: Some(format!("{path}/{id}")),
+                etag: Some(format!("\"{}\"", shown.version)),
+                body: shown.body,
+                replayed: false,
+            })
+        })
+        .await?;
+    Ok(respond(reply))
+}
+
+async fn batch(
+    verbs: &'static dyn Verbs,
+    request: HttpRequest,
+    caller: Caller,
+    db: Shared,
+    mut payload: web::Payload,
+) -> Result<HttpResponse> {
+    let scope = caller.actor.may(verbs.area(), Action::Create)?;
+    no_parameters(&request)?;
+    let (raw, value) = body::json(&request, &mut payload, JSON).await?;
+    let deed = deed_of(&request, &caller, &raw, true)?;
+    let shape = Shape::from_schema(json!({
+        "type": "object", "required": ["items"], "properties": {"items": {"type": "array", "maxItems": BATCH_LIMIT}}
+    }));
+    let mut faults = Vec::new();
+    shape.check(&value, "", &mut faults);
+    Error::unless_empty(faults)?;
+    let drafts = value.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let actor = caller.actor;
+    let reply = db
+        .write(deed, move |tx| {
+            let body = verbs.batch(tx, &actor, &scope, &drafts).map_err(|mut error| {
+                error.faults.iter_mut().for_each(|fault| fault.pointer = format!("/items{}", fault.pointer));
+                error
+            })?;
+            Ok(Reply { status: 201, location: None, etag: None, body, replayed: false })
+        })
+        .await?;
+    Ok(respond(reply))
+}
+
+async fn patch(
+    verbs: &'static dyn Verbs,
+    request: HttpRequest,
+    caller: Caller,
+    db: Shared,
+    mut payload: web::Payload,
+) -> Result<HttpResponse> {
+    let scope = caller.actor.may(verbs.area(), Action::Update)?;
+    let id = id_of(&request)?;
+    no_parameters(&request)?;
+    let (raw, patch) = body::json(&request, &mut payload, PATCH).await?;
+    if !patch.is_object() {
+        return Err(Error::field("", "wrong_type", "应为 JSON 对象", "this should be a JSON object"));
+    }
+    let deed = deed_of(&request, &caller, &raw, false)?;
+    let version = if_match(request.headers())?;
+    let actor = caller.actor;
+    let reply = db
+        .write(deed, move |tx| {
+            let version = version.ok_or_else(|| Error::new(Code::VersionRequired))?;
+            Ok(shown_reply(verbs.patch(tx, &actor, &scope, id, version, &patch)?))
+        })
+        .await?;
+    Ok(respond(reply))
+}
+
+async fn delete(verbs: &'static dyn Verbs, request: HttpRequest, caller: Caller, db: Shared) -> Result<HttpResponse> {
+    let scope = caller.actor.may(verbs.area(), Action::Delete)?;
+    let id = id_of(&request)?;
+    no_parameters(&request)?;
+    let version = if_match(request.headers())?;
+    let deed = deed_of(&request, &caller, &[], false)?;
+    let reply = db
+        .write(deed, move |tx| {
+            verbs.delete(tx, &scope, id, version)?;
+            Ok(Reply { status: 204, location: None, etag: None, body: Vec::new(), replayed: false })
+        })
+        .await?;
+    Ok(respond(reply))
+}
+
+async fn step(
+    verbs: &'static dyn Verbs,
+    facts: Arc<StepFacts>,
+    request: HttpRequest,
+    caller: Caller,
+    db: Shared,
+    mut payload: web::Payload,
+) -> Result<HttpResponse> {
+    let scope = caller.actor.may(verbs.area(), facts.action)?;
+    let id = id_of(&request)?;
+    no_parameters(&request)?;
+    let (raw, value) = if facts.body.is_some() { body::json(&request, &mut payload, JSON).await? } else { (Vec::new(), Value::Null) };
+    let deed = deed_of(&request, &caller, &raw, facts.needs_key)?;
+    let version = if_match(request.headers())?;
+    let actor = caller.actor;
+    let reply = db.write(deed, move |tx| Ok(shown_reply(verbs.step(tx, &actor, &scope, id, facts.action, version, &value)?))).await?;
+    Ok(respond(reply))
+}
+
+fn shown_reply(shown: Shown) -> Reply {
+    Reply { status: 200, location: None, etag: Some(format!("\"{}\"", shown.version)), body: shown.body, replayed: false }
+}
+
+/// The deed of a request: who, under which id, and once if a key says so.
+pub fn deed_of(request: &HttpRequest, caller: &Caller, body: &[u8], key_needed: bool) -> Result<Deed> {
+    let key = match request.headers().get("Idempotency-Key") {
+        None if key_needed => {
+            return Err(Error::because(
+                Code::MalformedRequest,
+                "此操作需要 Idempotency-Key 请求头，以便安全重试",
+                "this operation needs an Idempotency-Key header, so that it can be retried safely",
+            ));
+        }
+        None => None,
+        Some(value) => Some(value.to_str().ok().filter(|key| (1..=200).contains(&key.len())).map(str::to_owned).ok_or_else(|| {
+            Error::because(
+                Code::MalformedRequest,
+                "Idempotency-Key 应为 1–200 个 ASCII 字符",
+                "an Idempotency-Key has 1 to 200 ASCII characters",
+            )
+        })?),
+    };
+    let once = key.map(|key| Once { key, fingerprint: fingerprint(request.method(), request.path(), body) });
+    Ok(Deed { actor_id: Some(caller.actor.id), request_id: caller.request_id.clone(), once, rolled_back: false })
+}
+
+pub fn fingerprint(method: &Method, path: &str, body: &[u8]) -> Vec<u8> {
+    let mut digest = Sha256::new();
+    for part in [method.as_str().as_bytes(), path.as_bytes(), body] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().to_vec()
+}
+
+fn if_match(headers: &HeaderMap) -> Result<Option<i32>> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    value.to_str().ok().and_then(|tag| tag.trim().trim_start_matches("W/").trim_matches('"').parse().ok()).map(Some).ok_or_else(|| {
+        Error::because(Code::MalformedRequest, "If-Match 应为 ETag 的值，如 \"3\"", "If-Match should be the ETag, as in \"3\"")
+    })
+}
+
+/// A reply as a response.
+pub fn respond(reply: Reply) -> HttpResponse {
+    let mut response = HttpResponse::build(StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK));
+    if let Some(location) = reply.location {
+        response.insert_header((header::LOCATION, location));
+    }
+    if let Some(etag) = reply.etag {
+        response.insert_header((header::ETAG, etag));
+    }
+    if reply.replayed {
+        response.insert_header(("Idempotent-Replayed", "true"));
+    }
+    if reply.body.is_empty() {
+        return response.finish();
+    }
+    response.content_type("application/json").body(reply.body)
+}
+
+/// All resources, made once.
+pub fn registry() -> &'static [&'static dyn Verbs] {
+    static REGISTRY: OnceLock<Vec<&'static dyn Verbs>> = OnceLock::new();
+    REGISTRY.get_or_init(crate::resources::all)
+}
+
+/// A resource by the name of its table.
+pub fn named(name: &str) -> Option<&'static dyn Verbs> {
+    registry().iter().copied().find(|verbs| verbs.name() == name)
+}

@@ -1,1 +1,146 @@
-fn main() {}
+//! The command line.
+
+use std::io::{IsTerminal, Read, Write};
+use std::net::TcpListener;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use yiyong::app::{self, Service};
+use yiyong::auth::operator::{self, NewOperatorUser};
+use yiyong::config::Config;
+use yiyong::db::migrations;
+use yiyong::error::Error;
+use yiyong::policy::Role;
+use yiyong::types::TextEnum;
+use yiyong::{demo, logging};
+
+/// 义勇：见义勇为协会的记录、救助发放与年度报告。
+/// Records, welfare and the computed yearly report of the associations for courageous acts.
+#[derive(Parser)]
+#[command(name = "yiyong", disable_version_flag = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API.
+    Serve,
+    /// Load the records of 2022 into a fresh folder, make one account per role, and serve.
+    Demo(DemoArguments),
+    /// Bring the database up to date.
+    Migrate,
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Users, from the command line: for the first administrator.
+    #[command(subcommand)]
+    User(UserCommand),
+}
+
+#[derive(Args)]
+struct DemoArguments {
+    /// Where the demonstration keeps its database and keys; it is emptied first.
+    #[arg(long, default_value = "data/demo")]
+    folder: std::path::PathBuf,
+    /// Stop after loading, without serving.
+    #[arg(long)]
+    load_only: bool,
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Create a user with one role. The password is asked for, or read from standard input.
+    Create {
+        #[arg(long)]
+        role: String,
+        #[arg(long, default_value = "admin")]
+        username: String,
+        #[arg(long)]
+        name: Option<String>,
+        /// Code of the organization that the role is for; a platform administrator needs none.
+        #[arg(long)]
+        organization: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            // One clear line, whatever the log level.
+            let _ = writeln!(std::io::stderr(), "yiyong: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), String> {
+    match command {
+        Command::Openapi => {
+            let text = serde_json::to_string_pretty(&app::document()).map_err(|e| e.to_string())?;
+            writeln!(std::io::stdout(), "{text}").map_err(|e| e.to_string())
+        }
+        Command::Migrate => {
+            let config = Config::from_env()?;
+            for step in migrate(&config)? {
+                log::info!("migrated: {step}");
+            }
+            Ok(())
+        }
+        Command::Serve => serve(&Config::from_env()?),
+        Command::Demo(arguments) => demo::run(&arguments.folder, arguments.load_only),
+        Command::User(UserCommand::Create { role, username, name, organization }) => {
+            let config = Config::from_env()?;
+            if config.migrate_at_start {
+                migrate(&config)?;
+            }
+            let role = Role::from_code(&role).ok_or_else(|| {
+                format!("there is no role '{role}'; known: {}", Role::ENTRIES.iter().map(|(code, ..)| *code).collect::<Vec<_>>().join(", "))
+            })?;
+            let password = password()?;
+            let service = Service::new(&config)?;
+            let user = NewOperatorUser { name: name.unwrap_or_else(|| username.clone()), username, role, organization_code: organization, password };
+            let id = operator::create_user(&service.db, user).map_err(told)?;
+            writeln!(std::io::stdout(), "created user {id}").map_err(|e| e.to_string())
+        }
+    }
+}
+
+fn migrate(config: &Config) -> Result<Vec<String>, String> {
+    let mut connection = config.target.connect(std::time::Duration::from_secs(600)).map_err(|e| format!("the database can't be opened: {e}"))?;
+    migrations::up(&mut connection).map_err(|e| format!("the database can't be brought up to date: {e}"))
+}
+
+fn serve(config: &Config) -> Result<(), String> {
+    if config.migrate_at_start {
+        migrate(config)?;
+    }
+    let service = Service::new(config)?;
+    let listener = TcpListener::bind(config.bind).map_err(|e| format!("YIYONG_BIND: {} can't be listened on: {e}", config.bind))?;
+    log::info!("serving on http://{} with {:?}; reference at /docs/", config.bind, config.target);
+    actix_web::rt::System::new()
+        .block_on(async { app::serve(service, listener, config.workers, config.db_connections as usize)?.await })
+        .map_err(|e| e.to_string())
+}
+
+/// From the terminal, unseen and twice; or the first line of standard input.
+fn password() -> Result<zeroize::Zeroizing<String>, String> {
+    if std::io::stdin().is_terminal() {
+        let ask = |prompt: &str| rpassword::prompt_password(prompt).map(zeroize::Zeroizing::new).map_err(|e| e.to_string());
+        let first = ask("密码 / Password: ")?;
+        if *first != *ask("再次输入 / Again: ")? {
+            return Err("the two passwords differ".into());
+        }
+        return Ok(first);
+    }
+    let mut text = zeroize::Zeroizing::new(String::new());
+    std::io::stdin().take(2048).read_to_string(&mut text).map_err(|e| e.to_string())?;
+    Ok(zeroize::Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+}
+
+fn told(error: Error) -> String {
+    error.to_string()
+}

@@ -87,10 +87,25 @@ impl Tx<'_> {
             request_id: self.request_id.to_owned(),
             detail: detail.map(Value::to_string),
         });
+    }
+
+    /// A part that is undone as a whole when it fails, while the transaction goes on: a savepoint.
+    pub fn nested<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         // A bulk write must not hold its whole history in memory.
         if self.events.len() >= 2_000 {
-            if let Err(error) = self.flush() {
-                log::error!("audit events could not be written: {error}");
+            self.flush()?;
+        }
+        let noted = self.events.len();
+        each!(&mut *self.conn, c => AnsiTransactionManager::begin_transaction(c))?;
+        match work(self) {
+            Ok(value) => {
+                each!(&mut *self.conn, c => AnsiTransactionManager::commit_transaction(c))?;
+                Ok(value)
+            }
+            Err(error) => {
+                self.events.truncate(noted);
+                each!(&mut *self.conn, c => AnsiTransactionManager::rollback_transaction(c))?;
+                Err(error)
             }
         }
     }

@@ -1,0 +1,170 @@
+//! The only place where routes are mounted and middleware is ordered.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_cors::Cors;
+use actix_web::dev::Server;
+use actix_web::http::header;
+use actix_web::middleware::{Compress, Condition, from_fn};
+use actix_web::{App, HttpServer, web};
+use serde_json::{Value, json};
+use utoipa_actix_web::service_config::ServiceConfig;
+use utoipa_actix_web::{AppExt, scope};
+
+use crate::auth::{Auth, AuthConfig};
+use crate::config::Config;
+use crate::db::Db;
+use crate::error::Result;
+use crate::metrics::Metrics;
+use crate::web::contract::{self, Contract};
+use crate::web::{frame, verbs};
+use crate::{auth, figures, health, imports, reports, resources};
+
+/// What every request may need besides the database.
+pub struct Facts {
+    pub metrics: Metrics,
+    pub behind_tls: bool,
+}
+
+/// The parts of a running service. Cheap to clone: each worker gets one.
+#[derive(Clone)]
+pub struct Service {
+    pub db: Db,
+    pub auth: web::Data<Auth>,
+    facts: web::Data<Facts>,
+    contract: web::Data<Contract>,
+    allowed_origins: Arc<Vec<String>>,
+}
+
+impl Service {
+    pub fn new(config: &Config) -> Result<Self, String> {
+        let db = Db::new(
+            config.target.clone(),
+            config.db_connections,
+            config.answer_within,
+            Arc::new(crate::vault::Vault::new(&config.data_key)),
+        );
+        let auth = Auth::new(AuthConfig {
+            signing_pem: config.signing_key.clone(),
+            previous: config.previous_signing_keys.clone(),
+            issuer: config.public_url.clone(),
+            audience: "yiyong".into(),
+        })?;
+        let metrics = Metrics::new().map_err(|error| error.to_string())?;
+        Ok(Self {
+            db,
+            auth: web::Data::new(auth),
+            facts: web::Data::new(Facts { metrics, behind_tls: config.behind_tls }),
+            contract: web::Data::new(Contract(document())),
+            allowed_origins: Arc::new(config.allowed_origins.clone()),
+        })
+    }
+}
+
+/// What is annotated at its handler. The verbs of the resources are mounted and documented by `web::verbs`.
+fn annotated(config: &mut ServiceConfig<'_>) {
+    auth::mount(config);
+    config
+        .service(resources::persons::reveal)
+        .service(resources::users::issue_credentials)
+        .service(imports::create)
+        .service(imports::columns)
+        .service(figures::catalogue)
+        .service(figures::one)
+        .service(reports::annual)
+        .service(contract::openapi_json);
+}
+
+fn resource_verbs(config: &mut web::ServiceConfig) {
+    for verbs in verbs::registry() {
+        verbs::mount(*verbs, config);
+    }
+}
+
+/// The contract, whole: it is built from the same lists that are mounted, without starting a server.
+pub fn document() -> Value {
+    let (_, annotated) =
+        App::new().into_utoipa_app().service(scope::scope("/api/v1").configure(annotated)).configure(at_the_root).split_for_parts();
+    let mut document = serde_json::to_value(annotated).unwrap_or_default();
+    document["openapi"] = "3.1.0".into();
+    document["info"] = json!({
+        "title": "义勇 yiyong",
+        "version": "1.0.0",
+        "description": "见义勇为协会的记录、救助发放与由记录计算的年度报告。\n\nRecords, welfare and the computed yearly report of a city's associations for courageous acts. Money is integer 分 (`_fen`); ids are UUIDv7; days are of Asia/Shanghai; `null` means unknown.",
+        "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    });
+    document["servers"] = json!([{"url": "/", "description": "This server"}]);
+    document["tags"] = json!([
+        {"name": "auth", "description": "登录与权限 / Signing in, and what one may do"},
+        {"name": "imports", "description": "导入 / Files in"},
+        {"name": "figures", "description": "指标与报告 / Figures and the report, each linked to its records"},
+        {"name": "service", "description": "运行状态 / The service itself"},
+    ]);
+    for verbs in verbs::registry() {
+        verbs.describe(&mut document);
+    }
+    contract::finish(&mut document);
+    document
+}
+
+fn at_the_root(config: &mut ServiceConfig<'_>) {
+    config.service(auth::jwks).service(health::live).service(health::ready).service(health::metrics);
+}
+
+fn cors(origins: &[String]) -> Cors {
+    let mut cors = Cors::default()
+        .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
+        .allowed_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::ACCEPT_LANGUAGE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            header::HeaderName::from_static("idempotency-key"),
+            header::HeaderName::from_static("x-request-id"),
+        ])
+        .expose_headers(["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Idempotent-Replayed"])
+        .max_age(3600);
+    for origin in origins {
+        cors = cors.allowed_origin(origin);
+    }
+    cors
+}
+
+/// Serves on a listener until it is told to stop; then lets what runs finish.
+pub fn serve(service: Service, listener: TcpListener, workers: usize, connections_to_database: usize) -> std::io::Result<Server> {
+    // Measured: as many blocking threads as there are connections beats the default of hundreds, which only queue
+    // at the pool. A few more keep hashing and imports from standing in the way of reads.
+    let blocking = connections_to_database.div_ceil(workers) + 2;
+    let server = HttpServer::new(move || {
+        let service = service.clone();
+        let has_origins = !service.allowed_origins.is_empty();
+        App::new()
+            .wrap(Compress::default())
+            .wrap(Condition::new(has_origins, cors(&service.allowed_origins)))
+            .wrap(from_fn(frame::frame))
+            .app_data(web::Data::new(service.db.clone()))
+            .app_data(service.auth.clone())
+            .app_data(service.facts.clone())
+            .app_data(service.contract.clone())
+            .into_utoipa_app()
+            .service(scope::scope("/api/v1").configure(annotated).map(|scope| scope.configure(resource_verbs)))
+            .configure(at_the_root)
+            .into_app()
+            .service(web::redirect("/docs", "/docs/"))
+            .service(
+                utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}")
+                    .config(utoipa_swagger_ui::Config::from("/api/v1/openapi.json").persist_authorization(false)),
+            )
+    })
+    .workers(workers)
+    .worker_max_blocking_threads(blocking)
+    .client_request_timeout(Duration::from_secs(10))
+    .keep_alive(Duration::from_secs(75))
+    .max_connections(10_000)
+    .shutdown_timeout(30)
+    .listen(listener)?;
+    Ok(server.run())
+}

@@ -1,0 +1,184 @@
+//! The environment as one typed value. A wrong value stops the start with one line that says which and why.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::auth::Keys;
+use crate::db::Target;
+
+/// Everything that can be set, with the default and what it is for: the README's table is made from this.
+pub const SETTINGS: &[(&str, &str, &str)] = &[
+    ("DATABASE_URL", "sqlite:<data>/yiyong.db", "`postgres://…` or `sqlite:<path>`"),
+    ("YIYONG_DATA_DIR", "data", "folder of the SQLite file and of keys made on first start"),
+    ("YIYONG_BIND", "127.0.0.1:8080", "address and port"),
+    ("YIYONG_PUBLIC_URL", "http://<bind>", "the address that callers use: issuer of tokens"),
+    ("YIYONG_SIGNING_KEY_FILE", "<data>/signing-key.pem", "Ed25519 private key, PKCS#8 PEM, that signs access tokens; required with PostgreSQL"),
+    ("YIYONG_PREVIOUS_SIGNING_KEY_FILES", "", "comma-separated: older keys whose tokens are still accepted"),
+    ("YIYONG_DATA_KEY_FILE", "<data>/data-key", "32 bytes in base64 that seal identifiers; required with PostgreSQL"),
+    ("YIYONG_ALLOWED_ORIGINS", "", "comma-separated origins of browsers' front ends, exactly as they send them"),
+    ("YIYONG_BEHIND_TLS", "false", "`true` when a proxy in front speaks HTTPS: adds HSTS"),
+    ("YIYONG_WORKERS", "number of cores", "threads that serve requests"),
+    ("YIYONG_DB_CONNECTIONS", "2 × cores, at most 8", "database connections"),
+    ("YIYONG_MIGRATE_AT_START", "true on SQLite, false on PostgreSQL", "bring the database up to date before serving"),
+    ("YIYONG_ANSWER_WITHIN_SECONDS", "3", "how long a request waits for the database before it answers 503"),
+    ("YIYONG_LOG", "info", "log levels, as env_logger reads them"),
+];
+
+pub struct Config {
+    pub target: Target,
+    pub data_dir: PathBuf,
+    pub bind: SocketAddr,
+    pub public_url: String,
+    pub signing_key: Zeroizing<String>,
+    pub previous_signing_keys: Vec<String>,
+    pub data_key: Zeroizing<[u8; 32]>,
+    pub allowed_origins: Vec<String>,
+    pub behind_tls: bool,
+    pub workers: usize,
+    pub db_connections: u32,
+    pub migrate_at_start: bool,
+    pub answer_within: Duration,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("target", &self.target)
+            .field("data_dir", &self.data_dir)
+            .field("bind", &self.bind)
+            .field("public_url", &self.public_url)
+            .field("allowed_origins", &self.allowed_origins)
+            .field("workers", &self.workers)
+            .field("db_connections", &self.db_connections)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    pub fn from_env() -> Result<Self, String> {
+        Self::from_lookup(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// With any source of settings, so that tests need not change the process's environment.
+    pub fn from_lookup(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let data_dir = PathBuf::from(get("YIYONG_DATA_DIR").unwrap_or_else(|| "data".into()));
+        let target = match get("DATABASE_URL") {
+            Some(url) => Target::parse(&url)?,
+            None => {
+                std::fs::create_dir_all(&data_dir).map_err(|e| format!("YIYONG_DATA_DIR: {} can't be made: {e}", data_dir.display()))?;
+                Target::Sqlite(data_dir.join("yiyong.db").display().to_string())
+            }
+        };
+        let bind_text = get("YIYONG_BIND").unwrap_or_else(|| "127.0.0.1:8080".into());
+        let bind: SocketAddr = bind_text.parse().map_err(|_| format!("YIYONG_BIND: '{bind_text}' is not an address and port, as in 0.0.0.0:8080"))?;
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let number = |name: &str, default: usize, least: usize, most: usize| match get(name) {
+            None => Ok(default),
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|n| (least..=most).contains(n))
+                .ok_or_else(|| format!("{name}: '{text}' should be a whole number from {least} to {most}")),
+        };
+        let flag = |name: &str, default: bool| match get(name).as_deref() {
+            None => Ok(default),
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(text) => Err(format!("{name}: '{text}' should be true or false")),
+        };
+        let list = |name: &str| -> Vec<String> {
+            get(name).unwrap_or_default().split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+        };
+        let allowed_origins = list("YIYONG_ALLOWED_ORIGINS");
+        if let Some(wrong) = allowed_origins.iter().find(|o| *o == "*" || *o == "null" || !(o.starts_with("http://") || o.starts_with("https://"))) {
+            return Err(format!("YIYONG_ALLOWED_ORIGINS: '{wrong}' is not an origin, as in https://office.example.cn"));
+        }
+        let postgres = target.is_postgres();
+        let signing_key = key_text(&get, "YIYONG_SIGNING_KEY_FILE", &data_dir.join("signing-key.pem"), postgres, Keys::generate_pem)?;
+        let data_key_text = key_text(&get, "YIYONG_DATA_KEY_FILE", &data_dir.join("data-key"), postgres, || {
+            let key: [u8; 32] = rand::random();
+            STANDARD.encode(key)
+        })?;
+        let data_key = STANDARD
+            .decode(data_key_text.trim())
+            .ok()
+            .map(Zeroizing::new)
+            .and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok())
+            .map(Zeroizing::new)
+            .ok_or("YIYONG_DATA_KEY_FILE: the data key should be exactly 32 bytes in base64 (44 characters)")?;
+        let previous_signing_keys = list("YIYONG_PREVIOUS_SIGNING_KEY_FILES")
+            .iter()
+            .map(|path| std::fs::read_to_string(path).map_err(|e| format!("YIYONG_PREVIOUS_SIGNING_KEY_FILES: {path}: {e}")))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            public_url: get("YIYONG_PUBLIC_URL").unwrap_or_else(|| format!("http://{bind}")),
+            migrate_at_start: flag("YIYONG_MIGRATE_AT_START", !postgres)?,
+            behind_tls: flag("YIYONG_BEHIND_TLS", false)?,
+            workers: number("YIYONG_WORKERS", cores, 1, 256)?,
+            db_connections: u32::try_from(number("YIYONG_DB_CONNECTIONS", (2 * cores).min(8), 1, 256)?).unwrap_or(8),
+            answer_within: Duration::from_secs(number("YIYONG_ANSWER_WITHIN_SECONDS", 3, 1, 60)? as u64),
+            target,
+            data_dir,
+            bind,
+            signing_key,
+            previous_signing_keys,
+            data_key,
+            allowed_origins,
+        })
+    }
+}
+
+/// A key from the file that the environment names, or from the data folder, where it is made on first start. Servers
+/// that share a PostgreSQL must share their keys, so there nothing is made behind their backs.
+fn key_text(
+    get: &impl Fn(&str) -> Option<String>,
+    name: &str,
+    default: &Path,
+    must_be_given: bool,
+    make: impl FnOnce() -> String,
+) -> Result<Zeroizing<String>, String> {
+    let given = get(name);
+    if given.is_none() && must_be_given {
+        return Err(format!("{name}: with PostgreSQL this key must be given, since all servers share it (README: deployment)"));
+    }
+    let path = given.as_ref().map_or_else(|| default.to_owned(), PathBuf::from);
+    match std::fs::read_to_string(&path) {
+        Ok(text) if text.trim().is_empty() => Err(format!("{name}: {} is empty", path.display())),
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(error) if given.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            let text = Zeroizing::new(make());
+            write_secret(&path, &text).map_err(|e| format!("{name}: {} can't be written: {e}", path.display()))?;
+            // Another process may have been first: what stands in the file counts.
+            std::fs::read_to_string(&path).map(Zeroizing::new).map_err(|e| format!("{name}: {}: {e}", path.display()))
+        }
+        Err(error) => Err(format!("{name}: {}: {error}", path.display())),
+    }
+}
+
+/// Writes a new file that only its owner can read, whole or not at all; one that is there already stays as it is.
+fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let draft = path.with_extension(format!("new-{}", std::process::id()));
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&draft)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    // A link refuses to take the place of a file that another process was first to write.
+    let linked = written.and_then(|()| std::fs::hard_link(&draft, path));
+    std::fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}

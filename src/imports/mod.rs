@@ -1,0 +1,19 @@
+//! Imports: a file of rows becomes records through the same drafts, rules and scope as everything else.
+//!
+//! A dry run is the real run rolled back. CSV for now; another format needs another reader of rows, and nothing else.
+
+mod api;
+mod columns;
+mod labels;
+mod run;
+
+pub use api::{columns, create, one};
+pub use run::{Fault, Mode, OnError, Outcome, Report};
+
+use crate::policy::Area;
+use crate::web::verbs::Verbs;
+
+/// Accounts and their grants are made one by one, by hand; everything else may come in files.
+pub(crate) fn importable(verbs: &dyn Verbs) -> bool {
+    verbs.writable() && verbs.area() != Area::Access
+}

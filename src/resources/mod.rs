@@ -1,5 +1,6 @@
 //! One slice per URL segment.
 
+pub mod organizations;
 pub mod references;
 pub mod rules;
 pub mod volunteer_teams;
@@ -8,5 +9,5 @@ use crate::web::verbs::{Of, Verbs};
 
 /// Every resource with the standard verbs, in the order of the contract.
 pub fn all() -> Vec<&'static dyn Verbs> {
-    vec![Box::leak(Box::new(Of::<volunteer_teams::VolunteerTeams>::new()))]
+    vec![Box::leak(Box::new(Of::<organizations::Organizations>::new())), Box::leak(Box::new(Of::<volunteer_teams::VolunteerTeams>::new()))]
 }

@@ -42,7 +42,6 @@ foreign_keys! {
     "role_grants"."organization_id" -> "organizations",
     "sessions"."user_id" -> "users",
     "audit_events"."actor_id" -> "users",
-    "audit_events"."organization_id" -> "organizations",
     "idempotency_keys"."actor_id" -> "users",
     "imports"."actor_id" -> "users",
     "workstations"."organization_id" -> "organizations",

@@ -33,6 +33,24 @@ pub fn in_year(year: i32, day: Option<NaiveDate>, day_field: &'static str) -> Re
     }
 }
 
+/// The year that a record is counted in is given, or told by its day; where both are known they agree.
+pub fn year_known(year: Option<i32>, day: Option<NaiveDate>, day_field: &'static str) -> Result<(), ValidationError> {
+    match (year, day) {
+        (None, None) => Err(refusal(
+            Some("year"),
+            "required",
+            &Says::new("请填写年度，或填写具体日期", "give the year, or the day from which it can be told"),
+        )),
+        (Some(year), day) => in_year(year, day, day_field),
+        (None, Some(_)) => Ok(()),
+    }
+}
+
+/// The year that was given, or that of the day; [`year_known`] has made sure of one of them.
+pub fn year_of(year: Option<i32>, day: Option<NaiveDate>) -> Result<i32> {
+    year.or(day.map(|day| day.year())).ok_or_else(|| Error::internal("a record without a year was let through"))
+}
+
 /// A code is what people type: no spaces around or within it.
 pub fn code(text: &str) -> Result<(), ValidationError> {
     if text.is_empty() || text.chars().any(char::is_whitespace) {

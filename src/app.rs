@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::web::contract::{self, Contract};
 use crate::web::{frame, verbs};
-use crate::{auth, figures, health, imports, reports, resources};
+use crate::{auth, health, imports};
 
 /// What every request may need besides the database.
 pub struct Facts {
@@ -66,15 +66,7 @@ impl Service {
 /// What is annotated at its handler. The verbs of the resources are mounted and documented by `web::verbs`.
 fn annotated(config: &mut ServiceConfig<'_>) {
     auth::mount(config);
-    config
-        .service(resources::persons::reveal)
-        .service(resources::users::issue_credentials)
-        .service(imports::create)
-        .service(imports::columns)
-        .service(figures::catalogue)
-        .service(figures::one)
-        .service(reports::annual)
-        .service(contract::openapi_json);
+    config.service(imports::create).service(imports::columns_of).service(imports::one).service(contract::openapi_json);
 }
 
 fn resource_verbs(config: &mut web::ServiceConfig) {

@@ -18,7 +18,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("YIYONG_DATA_DIR", "data", "folder of the SQLite file and of keys made on first start"),
     ("YIYONG_BIND", "127.0.0.1:8080", "address and port"),
     ("YIYONG_PUBLIC_URL", "http://<bind>", "the address that callers use: issuer of tokens"),
-    ("YIYONG_SIGNING_KEY_FILE", "<data>/signing-key.pem", "Ed25519 private key, PKCS#8 PEM, that signs access tokens; required with PostgreSQL"),
+    (
+        "YIYONG_SIGNING_KEY_FILE",
+        "<data>/signing-key.pem",
+        "Ed25519 private key, PKCS#8 PEM, that signs access tokens; required with PostgreSQL",
+    ),
     ("YIYONG_PREVIOUS_SIGNING_KEY_FILES", "", "comma-separated: older keys whose tokens are still accepted"),
     ("YIYONG_DATA_KEY_FILE", "<data>/data-key", "32 bytes in base64 that seal identifiers; required with PostgreSQL"),
     ("YIYONG_ALLOWED_ORIGINS", "", "comma-separated origins of browsers' front ends, exactly as they send them"),
@@ -76,7 +80,8 @@ impl Config {
             }
         };
         let bind_text = get("YIYONG_BIND").unwrap_or_else(|| "127.0.0.1:8080".into());
-        let bind: SocketAddr = bind_text.parse().map_err(|_| format!("YIYONG_BIND: '{bind_text}' is not an address and port, as in 0.0.0.0:8080"))?;
+        let bind: SocketAddr =
+            bind_text.parse().map_err(|_| format!("YIYONG_BIND: '{bind_text}' is not an address and port, as in 0.0.0.0:8080"))?;
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let number = |name: &str, default: usize, least: usize, most: usize| match get(name) {
             None => Ok(default),
@@ -96,7 +101,9 @@ impl Config {
             get(name).unwrap_or_default().split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
         };
         let allowed_origins = list("YIYONG_ALLOWED_ORIGINS");
-        if let Some(wrong) = allowed_origins.iter().find(|o| *o == "*" || *o == "null" || !(o.starts_with("http://") || o.starts_with("https://"))) {
+        if let Some(wrong) =
+            allowed_origins.iter().find(|o| *o == "*" || *o == "null" || !(o.starts_with("http://") || o.starts_with("https://")))
+        {
             return Err(format!("YIYONG_ALLOWED_ORIGINS: '{wrong}' is not an origin, as in https://office.example.cn"));
         }
         let postgres = target.is_postgres();

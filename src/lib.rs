@@ -1,8 +1,42 @@
-//! 义勇.
+//! 义勇: records, welfare and the computed yearly report of the associations for courageous acts (见义勇为协会).
+//!
+//! # The rooms
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | [`app`] | the only place where routes are mounted and middleware is ordered |
+//! | [`config`] | the environment as one typed value |
+//! | [`error`] | every refusal: the only table of codes, statuses and texts |
+//! | [`policy`] | role × area × action: the only authorization table, the only maker of a scope |
+//! | [`db`] | both databases behind one connection; reads, the one way to write, migrations, search in names |
+//! | [`auth`] | passwords, tokens, sessions, the caller |
+//! | [`web`] | shapes, pages, versions, idempotency, and the verbs that every resource has |
+//! | [`types`] | ids, instants, dictionaries, identifiers |
+//! | [`vault`] | sealing of personal identifiers |
+//! | [`audit`] | who did what, in the transaction of the deed |
+//! | [`imports`] | files into records |
+//! | [`figures`] | the catalogue: a figure is a filter with an aggregate |
+//! | [`resources`] | one slice per URL segment |
+//!
+//! # Where this differs from the first design
+//!
+//! * The six verbs stand once, in [`web::verbs`]; a slice is one file that implements [`web::Resource`]. A patch is
+//!   merged into the record's own draft and judged whole (RFC 7396), so there are no patch types.
+//! * Requests are checked against the very schemas that the contract publishes ([`web::shape`]), which names all the
+//!   faults at once and keeps the document true.
+//! * Search in names is a table of two-character pieces ([`db::grams`]), alike on both databases.
+
+pub mod app;
 pub mod audit;
 pub mod auth;
+pub mod config;
 pub mod db;
 pub mod error;
+pub mod figures;
+pub mod health;
+pub mod imports;
+pub mod logging;
+pub mod metrics;
 pub mod policy;
 pub mod resources;
 pub mod schema;

@@ -4,15 +4,16 @@ use std::io::{IsTerminal, Read, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use yiyong::app::{self, Service};
+use yiyong::auth::UserKind;
 use yiyong::auth::operator::{self, NewOperatorUser};
 use yiyong::config::Config;
 use yiyong::db::migrations;
 use yiyong::error::Error;
+use yiyong::logging;
 use yiyong::policy::Role;
 use yiyong::types::TextEnum;
-use yiyong::{demo, logging};
 
 /// 义勇：见义勇为协会的记录、救助发放与年度报告。
 /// Records, welfare and the computed yearly report of the associations for courageous acts.
@@ -27,8 +28,6 @@ struct Cli {
 enum Command {
     /// Serve the API.
     Serve,
-    /// Load the records of 2022 into a fresh folder, make one account per role, and serve.
-    Demo(DemoArguments),
     /// Bring the database up to date.
     Migrate,
     /// Print the OpenAPI document.
@@ -36,16 +35,6 @@ enum Command {
     /// Users, from the command line: for the first administrator.
     #[command(subcommand)]
     User(UserCommand),
-}
-
-#[derive(Args)]
-struct DemoArguments {
-    /// Where the demonstration keeps its database and keys; it is emptied first.
-    #[arg(long, default_value = "data/demo")]
-    folder: std::path::PathBuf,
-    /// Stop after loading, without serving.
-    #[arg(long)]
-    load_only: bool,
 }
 
 #[derive(Subcommand)]
@@ -91,7 +80,6 @@ fn run(command: Command) -> Result<(), String> {
             Ok(())
         }
         Command::Serve => serve(&Config::from_env()?),
-        Command::Demo(arguments) => demo::run(&arguments.folder, arguments.load_only),
         Command::User(UserCommand::Create { role, username, name, organization }) => {
             let config = Config::from_env()?;
             if config.migrate_at_start {
@@ -102,15 +90,18 @@ fn run(command: Command) -> Result<(), String> {
             })?;
             let password = password()?;
             let service = Service::new(&config)?;
-            let user = NewOperatorUser { name: name.unwrap_or_else(|| username.clone()), username, role, organization_code: organization, password };
-            let id = operator::create_user(&service.db, user).map_err(told)?;
+            let kind = if role == Role::Service { UserKind::Service } else { UserKind::Person };
+            let name = name.unwrap_or_else(|| username.clone());
+            let user = NewOperatorUser { name, username, kind, role, organization_code: organization, password };
+            let id = operator::create_user(&service.db, &user).map_err(told)?;
             writeln!(std::io::stdout(), "created user {id}").map_err(|e| e.to_string())
         }
     }
 }
 
 fn migrate(config: &Config) -> Result<Vec<String>, String> {
-    let mut connection = config.target.connect(std::time::Duration::from_secs(600)).map_err(|e| format!("the database can't be opened: {e}"))?;
+    let mut connection =
+        config.target.connect(std::time::Duration::from_secs(600)).map_err(|e| format!("the database can't be opened: {e}"))?;
     migrations::up(&mut connection).map_err(|e| format!("the database can't be brought up to date: {e}"))
 }
 

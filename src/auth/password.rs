@@ -2,7 +2,8 @@
 
 use std::sync::OnceLock;
 
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier};
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use unicode_normalization::UnicodeNormalization;
 
@@ -41,11 +42,67 @@ pub fn flaw(password: &str, username: &str) -> Option<Says> {
 
 /// Words that people begin passwords with: keyboard rows, names of the trade, sentences of affection.
 const STEMS: &[&str] = &[
-    "password", "passw0rd", "p@ssword", "p@ssw0rd", "qwertyuiop", "qwerty", "asdfghjkl", "asdfgh", "zxcvbnm", "1qaz2wsx", "1q2w3e4r5t", "1q2w3e4r",
-    "qazwsxedc", "abcdefgh", "abcd1234", "abc123", "iloveyou", "woaini", "woaini1314", "5201314", "1314520", "administrator", "admin", "root",
-    "welcome", "letmein", "changeme", "default", "guest", "test", "master", "dragon", "monkey", "sunshine", "princess", "football", "baseball",
-    "jianyiyongwei", "yiyong", "zhengzhou", "henan", "zijingshan", "xiehui", "zhiyuanzhe", "gongan", "shaolin", "dengfeng", "zhongyuan",
-    "zhongguo", "beijing", "shanghai", "wobuzhidao", "mima", "nihao", "taobao", "weixin", "computer", "internet", "secret", "trustno1", "superman",
+    "password",
+    "passw0rd",
+    "p@ssword",
+    "p@ssw0rd",
+    "qwertyuiop",
+    "qwerty",
+    "asdfghjkl",
+    "asdfgh",
+    "zxcvbnm",
+    "1qaz2wsx",
+    "1q2w3e4r5t",
+    "1q2w3e4r",
+    "qazwsxedc",
+    "abcdefgh",
+    "abcd1234",
+    "abc123",
+    "iloveyou",
+    "woaini",
+    "woaini1314",
+    "5201314",
+    "1314520",
+    "administrator",
+    "admin",
+    "root",
+    "welcome",
+    "letmein",
+    "changeme",
+    "default",
+    "guest",
+    "test",
+    "master",
+    "dragon",
+    "monkey",
+    "sunshine",
+    "princess",
+    "football",
+    "baseball",
+    "jianyiyongwei",
+    "yiyong",
+    "zhengzhou",
+    "henan",
+    "zijingshan",
+    "xiehui",
+    "zhiyuanzhe",
+    "gongan",
+    "shaolin",
+    "dengfeng",
+    "zhongyuan",
+    "zhongguo",
+    "beijing",
+    "shanghai",
+    "wobuzhidao",
+    "mima",
+    "nihao",
+    "taobao",
+    "weixin",
+    "computer",
+    "internet",
+    "secret",
+    "trustno1",
+    "superman",
 ];
 
 /// Whether a password is one of the known-common ones, or only such a stem with digits or signs after it, said once
@@ -62,7 +119,9 @@ fn is_common(folded: &str) -> bool {
         let rest = bare.replace(stem, "");
         rest.len() < bare.len() && rest.chars().count() <= 2
     });
-    let stem_whole = STEMS.iter().any(|stem| folded.starts_with(stem) && folded[stem.len()..].chars().all(|c| c.is_ascii_digit() || c.is_ascii_punctuation()));
+    let stem_whole = STEMS
+        .iter()
+        .any(|stem| folded.starts_with(stem) && folded[stem.len()..].chars().all(|c| c.is_ascii_digit() || c.is_ascii_punctuation()));
     repeats || runs || only_digits || stem || stem_whole
 }
 
@@ -95,7 +154,16 @@ mod tests {
 
     #[test]
     fn rules() {
-        for weak in ["short", "password123456", "jianyiyongwei2022", "111111111111", "123456789012", "abababababab", "2022061720220618", "zhangsan-is-here"] {
+        for weak in [
+            "short",
+            "password123456",
+            "jianyiyongwei2022",
+            "111111111111",
+            "123456789012",
+            "abababababab",
+            "2022061720220618",
+            "zhangsan-is-here",
+        ] {
             assert!(flaw(weak, "zhangsan").is_some(), "{weak}");
         }
         for fine in ["correct horse battery staple", "四月的风吹过金水河边的柳树", "kF7-mQ2z-Tt9x"] {

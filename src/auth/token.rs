@@ -183,14 +183,16 @@ mod tests {
 
         let old = ours.issue(user, "someone", session, now.plus_seconds(-700)).expect("a token");
         let foreign = keys(&Keys::generate_pem()).issue(user, "someone", session, now).expect("a token");
-        let elsewhere = Keys::new(&pem, &[], "https://other".into(), "yiyong".into()).expect("keys").issue(user, "x", session, now).expect("a token");
+        let elsewhere =
+            Keys::new(&pem, &[], "https://other".into(), "yiyong".into()).expect("keys").issue(user, "x", session, now).expect("a token");
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(ours.kid.clone());
         let untyped = encode(&header, &claims, &ours.signing).expect("a token");
         header.typ = Some(TYPE.into());
         header.jku = Some("https://elsewhere/keys".into());
         let pointing = encode(&header, &claims, &ours.signing).expect("a token");
-        let unsigned = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"at+jwt"}"#), token.split('.').nth(1).expect("claims"));
+        let unsigned =
+            format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"at+jwt"}"#), token.split('.').nth(1).expect("claims"));
         for wrong in [old, foreign, elsewhere, untyped, pointing, unsigned, "x".into(), String::new()] {
             assert_eq!(ours.verify(&wrong, now).map(|_| ()).map_err(|e| e.code), Err(Code::InvalidToken), "{wrong}");
         }

@@ -169,6 +169,16 @@ impl Db {
         self.block_long(move || db.write_now(&deed, work)).await
     }
 
+    /// A write whose outcome is a value of the service's own and no reply.
+    pub async fn write_value<T: Send + 'static>(
+        &self,
+        deed: Deed,
+        mut work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let db = self.clone();
+        self.block(move || db.write_now(&deed, |tx| work(tx).map(Plain)).map(|plain| plain.0)).await
+    }
+
     /// Writes on this thread.
     pub fn write_now<T: Replies>(&self, deed: &Deed, mut work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let _running = match (&deed.once, deed.actor_id) {
@@ -207,10 +217,11 @@ impl Replies for Reply {
     }
 }
 
-impl Replies for () {}
 impl Replies for Id {}
-impl<T> Replies for Option<T> {}
-impl<T> Replies for Vec<T> {}
+
+struct Plain<T>(T);
+
+impl<T> Replies for Plain<T> {}
 
 fn attempt<T: Replies>(conn: &mut AnyConnection, vault: &Vault, deed: &Deed, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
     let begin = match conn {

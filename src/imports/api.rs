@@ -167,7 +167,7 @@ pub struct Columns {
     responses((status = 200, description = "The columns.", body = Columns)),
 )]
 #[get("/imports/columns/{resource}")]
-pub async fn columns(_caller: Caller, resource: web::Path<String>) -> Result<HttpResponse> {
+pub async fn columns_of(_caller: Caller, resource: web::Path<String>) -> Result<HttpResponse> {
     let verbs = resource_named(&resource).ok_or_else(Error::not_found)?;
     Ok(HttpResponse::Ok().json(Columns { resource: verbs.name().to_owned(), columns: columns::of(verbs) }))
 }
@@ -183,11 +183,15 @@ fn bytes(report: &Report) -> Result<Vec<u8>> {
 /// The refusal of a file with faults: nothing was kept, and every fault is told.
 fn refused(report: &Report) -> Error {
     let n = report.faults_total;
-    Error::because(Code::ValidationFailed, format!("文件中有 {n} 处错误，未导入任何记录"), format!("the file has {n} faults; nothing was imported"))
-        .with("rows_read", report.rows_read)
-        .with("rows_failed", report.rows_failed)
-        .with("faults_total", report.faults_total)
-        .with("faults", serde_json::to_value(&report.faults).unwrap_or_default())
+    Error::because(
+        Code::ValidationFailed,
+        format!("文件中有 {n} 处错误，未导入任何记录"),
+        format!("the file has {n} faults; nothing was imported"),
+    )
+    .with("rows_read", report.rows_read)
+    .with("rows_failed", report.rows_failed)
+    .with("faults_total", report.faults_total)
+    .with("faults", serde_json::to_value(&report.faults).unwrap_or_default())
 }
 
 #[derive(Insertable, Queryable, Selectable)]
@@ -231,7 +235,10 @@ async fn parts(mut payload: Multipart) -> Result<Parts> {
         fingerprint.update((name.len() as u64).to_be_bytes());
         fingerprint.update(&name);
         if name == "file" {
-            let file_name = field.content_disposition().and_then(|d| d.get_filename()).map(|n| n.chars().filter(|c| !c.is_control()).take(200).collect());
+            let file_name = field
+                .content_disposition()
+                .and_then(|d| d.get_filename())
+                .map(|n| n.chars().filter(|c| !c.is_control()).take(200).collect());
             let (stored, digest) = store(field).await?;
             fingerprint.update(&digest);
             file = Some((stored, file_name, digest));
@@ -292,9 +299,11 @@ async fn parts(mut payload: Multipart) -> Result<Parts> {
 fn malformed(error: actix_multipart::MultipartError) -> Error {
     use actix_multipart::MultipartError as E;
     match error {
-        E::ContentTypeMissing | E::ContentTypeParse | E::ContentTypeIncompatible | E::BoundaryMissing => {
-            Error::because(Code::UnsupportedMediaType, "Content-Type 应为 multipart/form-data", "Content-Type should be multipart/form-data")
-        }
+        E::ContentTypeMissing | E::ContentTypeParse | E::ContentTypeIncompatible | E::BoundaryMissing => Error::because(
+            Code::UnsupportedMediaType,
+            "Content-Type 应为 multipart/form-data",
+            "Content-Type should be multipart/form-data",
+        ),
         _ => Error::because(Code::MalformedRequest, "无法读取 multipart 内容", "the multipart body can't be read"),
     }
 }

@@ -7,7 +7,7 @@ mod columns;
 mod labels;
 mod run;
 
-pub use api::{columns, create, one};
+pub use api::{columns_of, create, one};
 pub use run::{Fault, Mode, OnError, Outcome, Report};
 
 use crate::policy::Area;

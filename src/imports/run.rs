@@ -107,7 +107,8 @@ struct Import<'a> {
 
 /// Reads all rows and writes what is right. Fails, and so undoes everything, only where the file can't be read.
 pub fn run(tx: &mut Tx<'_>, verbs: &'static dyn Verbs, scope: &Scope, order: Order, file: impl Read) -> Result<Report> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).buffer_capacity(64 * 1024).from_reader(WithoutBom::new(file));
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).has_headers(false).buffer_capacity(64 * 1024).from_reader(WithoutBom::new(file));
     let mut record = csv::ByteRecord::new();
     let mut import = Import {
         verbs,
@@ -175,14 +176,20 @@ impl Import<'_> {
             self.failed_rows.insert(row);
         }
         if self.report.faults.len() < FAULTS_TOLD {
-            self.report.faults.push(Fault { row, column, code: code.to_owned(), message: says.in_language(self.order.language).to_owned() });
+            self.report.faults.push(Fault {
+                row,
+                column,
+                code: code.to_owned(),
+                message: says.in_language(self.order.language).to_owned(),
+            });
         }
     }
 
     fn read_header(&mut self, record: &csv::ByteRecord) -> Result<()> {
-        let cells: Vec<String> = record.iter().map(|cell| std::str::from_utf8(cell).map(str::to_owned)).collect::<Result<_, _>>().map_err(|_| {
-            not_csv("文件不是 UTF-8 编码的 CSV；请另存为“CSV UTF-8”", "the file is not CSV in UTF-8; save it as 'CSV UTF-8'")
-        })?;
+        let cells: Vec<String> =
+            record.iter().map(|cell| std::str::from_utf8(cell).map(str::to_owned)).collect::<Result<_, _>>().map_err(|_| {
+                not_csv("文件不是 UTF-8 编码的 CSV；请另存为“CSV UTF-8”", "the file is not CSV in UTF-8; save it as 'CSV UTF-8'")
+            })?;
         if cells.iter().any(|cell| cell.contains('\0')) || cells.first().is_some_and(|cell| cell.starts_with("PK\u{3}\u{4}")) {
             return Err(not_csv("文件不是 CSV（Excel 文件请另存为“CSV UTF-8”）", "the file is not CSV; save an Excel file as 'CSV UTF-8'"));
         }
@@ -193,9 +200,13 @@ impl Import<'_> {
                 }
                 Some(i) => self.header.push((cell.trim().to_owned(), i)),
                 None => {
-                    let known: Vec<&str> = self.columns.iter().map(|column| column.headers_zh.first().copied().unwrap_or(&column.header)).collect();
+                    let known: Vec<&str> =
+                        self.columns.iter().map(|column| column.headers_zh.first().copied().unwrap_or(&column.header)).collect();
                     let known_en: Vec<&str> = self.columns.iter().map(|column| column.header.as_str()).collect();
-                    let says = Says::new(format!("没有此列；可用：{}", known.join("、")), format!("there is no such column; known: {}", known_en.join(", ")));
+                    let says = Says::new(
+                        format!("没有此列；可用：{}", known.join("、")),
+                        format!("there is no such column; known: {}", known_en.join(", ")),
+                    );
                     self.fault(1, Some(cell), "unknown_column", &says);
                 }
             }
@@ -260,7 +271,10 @@ impl Import<'_> {
                 (None, _) => new.push(row),
                 (Some(_), Mode::Create) => {
                     let header = self.header_of("code");
-                    let says = Says::new("此编码的记录已存在；如需更新请用 mode=upsert", "a record with this code exists; to update it use mode=upsert");
+                    let says = Says::new(
+                        "此编码的记录已存在；如需更新请用 mode=upsert",
+                        "a record with this code exists; to update it use mode=upsert",
+                    );
                     self.fault(row.number, header, "already_exists", &says);
                 }
                 (Some(id), Mode::Upsert) => self.write_over(tx, id, row)?,
@@ -271,14 +285,14 @@ impl Import<'_> {
 
     /// Puts ids in the place of codes: one query per column that refers.
     fn resolve(&mut self, tx: &mut Tx<'_>, rows: &mut Vec<Row>) -> Result<()> {
-        let referring: Vec<(String, usize)> =
-            self.header.iter().filter(|(_, i)| self.columns[*i].refers_to.is_some()).cloned().collect();
+        let referring: Vec<(String, usize)> = self.header.iter().filter(|(_, i)| self.columns[*i].refers_to.is_some()).cloned().collect();
         let mut broken = HashSet::new();
         for (header, i) in referring {
             let field = self.columns[i].field().to_owned();
             let of = self.columns[i].refers_to.unwrap_or_default();
             let target = named(of).ok_or_else(|| Error::internal(format_args!("no resource is called {of}")))?;
-            let mut codes: Vec<String> = rows.iter().filter_map(|row| row.draft.get(&field).and_then(Value::as_str)).map(str::to_owned).collect();
+            let mut codes: Vec<String> =
+                rows.iter().filter_map(|row| row.draft.get(&field).and_then(Value::as_str)).map(str::to_owned).collect();
             codes.sort_unstable();
             codes.dedup();
             if codes.is_empty() {
@@ -326,7 +340,11 @@ impl Import<'_> {
             let faulty = self.tell(&rows, &error);
             if faulty.is_empty() {
                 // The database refused without saying which row: only alone can the culprit be found.
-                return if rows.len() == 1 { self.tell_alone(&rows[0], &error) } else { rows.into_iter().try_for_each(|row| self.write_new(tx, vec![row])) };
+                return if rows.len() == 1 {
+                    self.tell_alone(&rows[0], &error)
+                } else {
+                    rows.into_iter().try_for_each(|row| self.write_new(tx, vec![row]))
+                };
             }
             rows.retain(|row| !faulty.contains(&row.number));
         }

@@ -6,8 +6,13 @@ use std::time::Duration;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use validator::Validate;
+
+use super::shape::Shape;
 
 use crate::error::{Code, Error, Result};
 
@@ -47,6 +52,19 @@ pub async fn json(request: &HttpRequest, payload: &mut web::Payload, media_types
     let bytes = bytes(payload, JSON_LIMIT).await?;
     let value = parse(&bytes)?;
     Ok((bytes, value))
+}
+
+/// The body as a value of one type, checked like a draft: all its faults at once.
+pub async fn typed<T: ToSchema + DeserializeOwned + Validate>(request: &HttpRequest, payload: &mut web::Payload) -> Result<T> {
+    let (_, value) = json(request, payload, &["application/json"]).await?;
+    let mut faults = Vec::new();
+    Shape::of::<T>().check(&value, "", &mut faults);
+    Error::unless_empty(faults)?;
+    let typed: T = serde_json::from_value(value).map_err(Error::internal)?;
+    let mut faults = Vec::new();
+    super::verbs::judge(&typed, "", &mut faults);
+    Error::unless_empty(faults)?;
+    Ok(typed)
 }
 
 /// JSON text as a value; a key that stands twice in an object is refused, since readers differ about which counts.

@@ -1,6 +1,7 @@
 //! The contract: what the verbs mount, they document here; what handlers annotate is joined to it; what holds for
 //! every operation (problems, security, request ids) is said once.
 
+use actix_web::get;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::path::ParameterIn;
 use utoipa::{IntoParams, ToSchema};
@@ -10,6 +11,16 @@ use super::resource::Resource;
 use super::shape::Shape;
 use super::verbs::{BATCH_LIMIT, StepFacts};
 use crate::types::TextEnum;
+
+/// The finished document, as it is served.
+pub struct Contract(pub Value);
+
+/// The contract itself.
+#[utoipa::path(operation_id = "openapi", tag = "service", summary = "OpenAPI 文档 / This document", security(()), responses((status = 200, description = "OpenAPI 3.1.", body = Value)))]
+#[get("/openapi.json")]
+pub async fn openapi_json(contract: actix_web::web::Data<Contract>) -> actix_web::HttpResponse {
+    actix_web::HttpResponse::Ok().json(&contract.0)
+}
 
 /// The parameters of a filter as an object schema, so that a query is checked like a body.
 pub fn filter_shape<F: IntoParams>() -> Shape {

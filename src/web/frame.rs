@@ -166,7 +166,10 @@ fn named(status: StatusCode) -> Error {
     }
 }
 
-pub async fn frame(mut request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+pub async fn frame(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let begun = Instant::now();
     let facts = RequestFacts { request_id: request_id(request.headers()), language: language(request.headers()) };
     let path = request.path().to_owned();
@@ -186,7 +189,7 @@ pub async fn frame(mut request: ServiceRequest, next: Next<impl MessageBody + 's
         Ok(response) => response.map_into_boxed_body(),
         Err(error) => {
             let error = error.as_error::<Error>().cloned().unwrap_or_else(|| named(error.as_response_error().status_code()));
-            record(server.as_deref(), &method, None, &path, error.code.status(), begun, &facts);
+            record(server.as_deref().map(AsRef::as_ref), &method, None, &path, error.code.status(), begun, &facts);
             return Err(Refusal { error, facts, path }.into());
         }
     };
@@ -211,12 +214,20 @@ pub async fn frame(mut request: ServiceRequest, next: Next<impl MessageBody + 's
     }
     seal(response.headers_mut(), &facts, &path, behind_tls);
     let pattern = response.request().match_pattern();
-    record(server.as_deref(), &method, pattern, &path, response.status(), begun, &facts);
+    record(server.as_deref().map(AsRef::as_ref), &method, pattern, &path, response.status(), begun, &facts);
     Ok(response)
 }
 
 /// One line of the log and one count, without the query string, which may hold names.
-fn record(server: Option<&Facts>, method: &Method, pattern: Option<String>, path: &str, status: StatusCode, begun: Instant, facts: &RequestFacts) {
+fn record(
+    server: Option<&Facts>,
+    method: &Method,
+    pattern: Option<String>,
+    path: &str,
+    status: StatusCode,
+    begun: Instant,
+    facts: &RequestFacts,
+) {
     let seconds = begun.elapsed().as_secs_f64();
     let pattern = pattern.unwrap_or_else(|| "unmatched".to_owned());
     if let Some(server) = server {

@@ -1,0 +1,126 @@
+//! The contract is the product: the committed file is the code's, and every answer of every test agrees with it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock};
+
+use serde_json::{Value, json};
+
+use crate::hosts::{Answer, on_each_database};
+
+fn document() -> &'static Value {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    DOCUMENT.get_or_init(yiyong::app::document)
+}
+
+/// The path of the contract that an address belongs to: a literal one before one with a parameter.
+fn template(path: &str) -> Option<&'static String> {
+    let path = path.split('?').next().unwrap_or(path);
+    let parts: Vec<&str> = path.split('/').collect();
+    document()["paths"]
+        .as_object()?
+        .keys()
+        .filter(|template| {
+            let pattern: Vec<&str> = template.split('/').collect();
+            pattern.len() == parts.len() && pattern.iter().zip(&parts).all(|(p, part)| p.starts_with('{') || p == part)
+        })
+        .min_by_key(|template| template.matches('{').count())
+}
+
+/// Fails when an answer is not what the contract promises.
+pub fn hold(method: &str, path: &str, answer: &Answer) {
+    assert!(answer.header("X-Request-Id").is_some(), "{method} {path}: no request id");
+    assert_eq!(answer.header("X-Content-Type-Options"), Some("nosniff"), "{method} {path}");
+    if answer.status >= 400 {
+        let kind = answer.header("Content-Type").unwrap_or_default();
+        assert!(kind.starts_with("application/problem+json"), "{method} {path}: {} is {kind}", answer.status);
+    }
+    let operation = template(path).map(|template| &document()["paths"][template][method.to_ascii_lowercase()]);
+    let Some(operation) = operation.filter(|operation| operation.is_object()) else {
+        // What is not in the contract may only be refused.
+        assert!(answer.status >= 400 || method == "OPTIONS", "{method} {path} is not in the contract and answered {}", answer.status);
+        valid("#/components/schemas/Problem", &answer.body, || format!("{method} {path}"));
+        return;
+    };
+    let response = &operation["responses"][answer.status.to_string()];
+    assert!(response.is_object(), "{method} {path}: {} is not in the contract: {:?}", answer.status, answer.body);
+    let response = match response["$ref"].as_str() {
+        Some(reference) => document().pointer(reference.trim_start_matches('#')).expect("a response"),
+        None => response,
+    };
+    for kind in ["application/json", "application/problem+json"] {
+        let schema = &response["content"][kind]["schema"];
+        if let Some(reference) = schema["$ref"].as_str() {
+            valid(reference, &answer.body, || format!("{method} {path} {}", answer.status));
+        }
+    }
+}
+
+fn valid(reference: &str, body: &Value, what: impl Fn() -> String) {
+    static VALIDATORS: OnceLock<Mutex<HashMap<String, jsonschema::Validator>>> = OnceLock::new();
+    let mut validators = VALIDATORS.get_or_init(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
+    let validator = validators.entry(reference.to_owned()).or_insert_with(|| {
+        let schema = json!({"$ref": reference, "components": document()["components"]});
+        jsonschema::draft202012::new(&schema).expect("a schema")
+    });
+    let faults: Vec<String> = validator.iter_errors(body).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(faults.is_empty(), "{} does not fit {reference}: {faults:?}\n{body}", what());
+}
+
+#[test]
+fn the_committed_contract_is_the_codes() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json");
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    let present = serde_json::to_string_pretty(document()).expect("a document") + "\n";
+    assert!(committed == present, "openapi/openapi.json is not what the code says: cargo run -- openapi > openapi/openapi.json");
+}
+
+#[test]
+fn every_operation_tells_what_it_is() {
+    let mut ids = std::collections::HashSet::new();
+    for (path, item) in document()["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let what = format!("{method} {path}");
+            assert!(ids.insert(operation["operationId"].as_str().expect("an id")), "{what}: the id stands twice");
+            assert!(operation["summary"].as_str().is_some_and(|s| s.contains(" / ")), "{what}: a summary in two languages");
+            assert!(operation["tags"][0].is_string(), "{what}: a tag");
+            assert!(operation["responses"]["500"].is_object(), "{what}: its problems");
+        }
+    }
+}
+
+#[test]
+fn the_document_the_reference_and_the_health_are_served_to_anybody() {
+    on_each_database(|host| {
+        let nobody = host.nobody();
+        assert_eq!(&nobody.get("/api/v1/openapi.json").body, document());
+        assert_eq!(nobody.get("/health/live").status, 200);
+        assert_eq!(nobody.get("/health/ready").status, 200);
+        assert!(nobody.get("/metrics").body.as_str().is_some_and(|text| text.contains("yiyong_http_request_seconds_bucket")));
+        let keys = nobody.get("/.well-known/jwks.json");
+        assert_eq!(keys.body["keys"][0]["crv"], "Ed25519");
+    });
+}
+
+/// Every operation that the contract does not declare open refuses who has no token.
+#[test]
+fn nobody_is_refused_everywhere_else() {
+    on_each_database(|host| {
+        let nobody = host.nobody();
+        let mut tried = 0;
+        for (path, item) in document()["paths"].as_object().expect("paths") {
+            for (method, operation) in item.as_object().expect("operations") {
+                let open = operation["security"].as_array().is_some_and(|list| list.is_empty() || list.contains(&json!({})));
+                if open {
+                    continue;
+                }
+                let path = path.replace("{id}", "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08").replace("{resource}", "organizations");
+                let headers = [("Content-Type", "application/json")];
+                let answer = nobody.send(&method.to_uppercase(), &path, &headers, Some(b"{}"));
+                assert_eq!((answer.status, answer.code()), (401, "unauthenticated"), "{method} {path}");
+                assert_eq!(answer.header("WWW-Authenticate"), Some("Bearer"));
+                tried += 1;
+            }
+        }
+        assert!(tried > 15, "only {tried} operations");
+    });
+}

@@ -1,0 +1,310 @@
+//! Servers to talk to, the databases under them, and a client that holds every answer against the contract.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use diesel::connection::SimpleConnection;
+use serde_json::{Value, json};
+use yiyong::app::{self, Service};
+use yiyong::auth::UserKind;
+use yiyong::auth::operator::{self, NewOperatorUser};
+use yiyong::config::Config;
+use yiyong::db::{Target, migrations};
+use yiyong::policy::Role;
+
+pub const PASSWORD: &str = "四月的风吹过金水河边的柳树";
+
+/// A throw-away PostgreSQL cluster of this test run, or the one that the environment names.
+fn postgres() -> Option<&'static str> {
+    static URL: OnceLock<Option<String>> = OnceLock::new();
+    URL.get_or_init(|| {
+        let found = std::env::var("TEST_DATABASE_URL").ok().or_else(cluster);
+        if found.is_none() {
+            assert!(std::env::var_os("YIYONG_REQUIRE_POSTGRES").is_none(), "PostgreSQL is required here and was not found");
+            eprintln!("\n*** NO POSTGRESQL FOUND: tests run on SQLite only. Install a server or set TEST_DATABASE_URL. ***\n");
+        }
+        found
+    })
+    .as_deref()
+}
+
+/// Starts a cluster in a folder of its own. It ends itself when this process is gone: a shell waits for it.
+fn cluster() -> Option<String> {
+    let bin = std::fs::read_dir("/usr/lib/postgresql")
+        .ok()?
+        .flatten()
+        .map(|e| e.path().join("bin"))
+        .filter(|p| p.join("initdb").exists())
+        .max()?;
+    let folder = std::env::temp_dir().join(format!("yiyong-pg-{}", std::process::id()));
+    let port = free_port();
+    std::fs::create_dir_all(&folder).ok()?;
+    // PostgreSQL refuses to run as root, which containers and build machines often are.
+    let root = Command::new("id").arg("-u").output().ok().is_some_and(|o| o.stdout.starts_with(b"0\n"));
+    let script = format!(
+        "set -e; cd {folder}; {bin}/initdb -D data -U postgres -A trust -E UTF8 --locale=C >/dev/null; \
+         {bin}/pg_ctl -D data -w -l log -o '-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=300' start >/dev/null; \
+         (while kill -0 {pid} 2>/dev/null; do read -t 1 < <(:) || true; command sleep 1; done; {bin}/pg_ctl -D data -m immediate stop >/dev/null; rm -rf {folder}) >/dev/null 2>&1 </dev/null &",
+        folder = folder.display(),
+        bin = bin.display(),
+        pid = std::process::id(),
+    );
+    let mut command = if root {
+        Command::new("chown").args(["postgres"]).arg(&folder).status().ok()?;
+        let mut command = Command::new("su");
+        command.args(["postgres", "-s", "/bin/bash", "-c", &script]);
+        command
+    } else {
+        let mut command = Command::new("bash");
+        command.args(["-c", &script]);
+        command
+    };
+    let started = command.stdin(Stdio::null()).status().ok()?.success();
+    started.then(|| format!("postgres://postgres@127.0.0.1:{port}/postgres"))
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).map_or(54329, |a| a.port())
+}
+
+/// A migrated database that tests copy: far quicker than migrating each anew.
+fn fresh_database(postgres: Option<&str>) -> (String, Option<tempfile::TempDir>) {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    static TEMPLATES: Mutex<(Option<PathBuf>, bool)> = Mutex::new((None, false));
+    let n = COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut templates = TEMPLATES.lock().unwrap_or_else(|e| e.into_inner());
+    let second = std::time::Duration::from_secs(60);
+    match postgres {
+        Some(url) => {
+            let base = url.rsplit_once('/').expect("a database's name").0;
+            let mut admin = Target::parse(url).expect("a URL").connect(second).expect("PostgreSQL");
+            let template = format!("yiyong_template_{}", std::process::id());
+            if !templates.1 {
+                admin.batch_execute(&format!("DROP DATABASE IF EXISTS {template}")).expect("dropped");
+                admin.batch_execute(&format!("CREATE DATABASE {template}")).expect("created");
+                let mut fresh = Target::parse(&format!("{base}/{template}")).expect("a URL").connect(second).expect("connected");
+                migrations::up(&mut fresh).expect("migrated");
+                templates.1 = true;
+            }
+            let name = format!("yiyong_test_{}_{n}", std::process::id());
+            admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).expect("copied");
+            (format!("{base}/{name}"), None)
+        }
+        None => {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("yiyong.db");
+            let template = templates.0.get_or_insert_with(|| {
+                let path = std::env::temp_dir().join(format!("yiyong-template-{}.db", std::process::id()));
+                let mut fresh = Target::Sqlite(path.display().to_string()).connect(second).expect("SQLite");
+                migrations::up(&mut fresh).expect("migrated");
+                fresh.batch_execute("PRAGMA journal_mode = DELETE").expect("one file");
+                path
+            });
+            std::fs::copy(template, &path).expect("copied");
+            (format!("sqlite:{}", path.display()), Some(folder))
+        }
+    }
+}
+
+/// A running server.
+pub struct Host {
+    pub base: String,
+    pub service: Service,
+    handle: actix_web::dev::ServerHandle,
+    _folder: Option<tempfile::TempDir>,
+    _keys: tempfile::TempDir,
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        drop(self.handle.stop(false));
+    }
+}
+
+impl Host {
+    fn start(postgres: Option<&str>) -> Self {
+        let (database, folder) = fresh_database(postgres);
+        let keys = tempfile::tempdir().expect("a folder");
+        // PostgreSQL deployments must give their keys; make them as an operator would.
+        let (signing, data) = (keys.path().join("signing.pem"), keys.path().join("data-key"));
+        std::fs::write(&signing, yiyong::auth::Keys::generate_pem()).expect("written");
+        std::fs::write(&data, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").expect("written");
+        let config = Config::from_lookup(|name| match name {
+            "DATABASE_URL" => Some(database.clone()),
+            "YIYONG_SIGNING_KEY_FILE" => Some(signing.display().to_string()),
+            "YIYONG_DATA_KEY_FILE" => Some(data.display().to_string()),
+            "YIYONG_DB_CONNECTIONS" => Some("4".into()),
+            "YIYONG_ALLOWED_ORIGINS" => Some("https://office.example.cn".into()),
+            "YIYONG_ANSWER_WITHIN_SECONDS" => Some("30".into()),
+            _ => None,
+        })
+        .expect("a configuration");
+        let service = Service::new(&config).expect("a service");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        let (tell, told) = std::sync::mpsc::channel();
+        let serving = service.clone();
+        std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let server = app::serve(serving, listener, 1, 4).expect("a server");
+                tell.send(server.handle()).expect("told");
+                let _ = server.await;
+            });
+        });
+        let handle = told.recv().expect("a handle");
+        Self { base, service, handle, _folder: folder, _keys: keys }
+    }
+
+    /// A user made by the operator, signed in.
+    pub fn user(&self, username: &str, role: Role, organization: Option<&str>) -> Client<'_> {
+        let kind = if role == Role::Service { UserKind::Service } else { UserKind::Person };
+        let user = NewOperatorUser {
+            username: username.into(),
+            name: username.into(),
+            kind,
+            role,
+            organization_code: organization.map(str::to_owned),
+            password: zeroize::Zeroizing::new(PASSWORD.to_owned()),
+        };
+        operator::create_user(&self.service.db, &user).expect("a user");
+        self.sign_in(username, kind)
+    }
+
+    pub fn sign_in(&self, username: &str, kind: UserKind) -> Client<'_> {
+        let nobody = self.nobody();
+        let answer = match kind {
+            UserKind::Person => nobody.post("/api/v1/auth/login", &json!({"username": username, "password": PASSWORD})),
+            UserKind::Service => nobody
+                .post("/api/v1/auth/token", &json!({"grant_type": "client_credentials", "client_id": username, "client_secret": PASSWORD})),
+        };
+        assert_eq!(answer.status, 200, "{answer:?}");
+        Client { host: self, token: answer.body["access_token"].as_str().map(str::to_owned) }
+    }
+
+    pub fn nobody(&self) -> Client<'_> {
+        Client { host: self, token: None }
+    }
+
+    /// The tree that most tests stand on: a province, a city, two counties. The city's administrator is returned.
+    pub fn planted(&self) -> Client<'_> {
+        let platform = self.user("platform", Role::PlatformAdmin, None);
+        let root =
+            platform.post("/api/v1/organizations", &json!({"code": "hn", "name": "河南省见义勇为基金会", "kind": "provincial_foundation"}));
+        assert_eq!(root.status, 201, "{root:?}");
+        let city = platform.post(
+            "/api/v1/organizations",
+            &json!({"code": "zz", "name": "郑州市见义勇为协会", "kind": "city_association", "parent_id": root.id()}),
+        );
+        for (code, name) in [("zz-dengfeng", "登封市见义勇为协会"), ("zz-gaoxin", "高新区见义勇为协会")] {
+            let county = platform
+                .post("/api/v1/organizations", &json!({"code": code, "name": name, "kind": "county_association", "parent_id": city.id()}));
+            assert_eq!(county.status, 201, "{county:?}");
+        }
+        self.user("cityadmin", Role::OrgAdmin, Some("zz"))
+    }
+}
+
+/// Runs a story on each database.
+pub fn on_each_database(story: impl Fn(&Host)) {
+    story(&Host::start(None));
+    if let Some(url) = postgres() {
+        story(&Host::start(Some(url)));
+    }
+}
+
+/// A caller.
+pub struct Client<'a> {
+    host: &'a Host,
+    token: Option<String>,
+}
+
+/// An answer that agrees with the contract: `Client` has seen to it.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Value,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+    }
+    pub fn id(&self) -> &str {
+        self.body["id"].as_str().expect("an id")
+    }
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+    /// Pointers and codes of the faults.
+    pub fn faults(&self) -> Vec<(&str, &str)> {
+        let faults = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        faults.iter().map(|f| (f["pointer"].as_str().unwrap_or_default(), f["code"].as_str().unwrap_or_default())).collect()
+    }
+}
+
+impl Client<'_> {
+    pub fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], None)
+    }
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send("POST", path, &[("Content-Type", "application/json")], Some(body.to_string().as_bytes()))
+    }
+    pub fn patch(&self, path: &str, version: &str, body: &Value) -> Answer {
+        let headers = [("Content-Type", "application/merge-patch+json"), ("If-Match", version)];
+        self.send("PATCH", path, &headers, Some(body.to_string().as_bytes()))
+    }
+    pub fn delete(&self, path: &str) -> Answer {
+        self.send("DELETE", path, &[], None)
+    }
+
+    /// Imports a CSV text.
+    pub fn import(&self, resource: &str, csv: &[u8], fields: &[(&str, &str)]) -> Answer {
+        static KEY: AtomicU32 = AtomicU32::new(0);
+        let key = format!("import-{}", KEY.fetch_add(1, Ordering::Relaxed));
+        let mut body = Vec::new();
+        for (name, value) in [("resource", resource)].iter().chain(fields) {
+            body.extend_from_slice(format!("--b0und\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").as_bytes());
+        }
+        body.extend_from_slice(
+            b"--b0und\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f.csv\"\r\nContent-Type: text/csv\r\n\r\n",
+        );
+        body.extend_from_slice(csv);
+        body.extend_from_slice(b"\r\n--b0und--\r\n");
+        let headers = [("Content-Type", "multipart/form-data; boundary=b0und"), ("Idempotency-Key", key.as_str())];
+        self.send("POST", "/api/v1/imports", &headers, Some(&body))
+    }
+
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
+        static AGENT: OnceLock<ureq::Agent> = OnceLock::new();
+        let agent = AGENT.get_or_init(|| {
+            ureq::Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true).max_redirects(0).build().into()
+        });
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.host.base));
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = match body {
+            Some(body) => agent.run(request.body(body).expect("a request")),
+            None => agent.run(request.body(()).expect("a request")),
+        };
+        let mut response = response.expect("an answer");
+        let status = response.status().as_u16();
+        let headers: Vec<(String, String)> =
+            response.headers().iter().map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
+        let text = response.body_mut().read_to_string().expect("a body");
+        let answer = Answer {
+            status,
+            headers,
+            body: serde_json::from_str(&text).unwrap_or(if text.is_empty() { Value::Null } else { Value::String(text) }),
+        };
+        crate::contract::hold(method, path, &answer);
+        answer
+    }
+}

@@ -1,0 +1,9 @@
+//! The service as its callers see it: every test starts a server with a database of its own and speaks HTTP.
+//!
+//! Every test runs on SQLite, and on PostgreSQL too where one is found or `TEST_DATABASE_URL` names one.
+
+mod contract;
+mod hosts;
+mod organizations;
+mod session;
+mod volunteer_teams;

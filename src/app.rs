@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::web::contract::{self, Contract};
 use crate::web::{frame, verbs};
-use crate::{auth, health, imports};
+use crate::{auth, health, imports, resources};
 
 /// What every request may need besides the database.
 pub struct Facts {
@@ -66,7 +66,12 @@ impl Service {
 /// What is annotated at its handler. The verbs of the resources are mounted and documented by `web::verbs`.
 fn annotated(config: &mut ServiceConfig<'_>) {
     auth::mount(config);
-    config.service(imports::create).service(imports::columns_of).service(imports::one).service(contract::openapi_json);
+    config
+        .service(resources::persons::reveal)
+        .service(imports::create)
+        .service(imports::columns_of)
+        .service(imports::one)
+        .service(contract::openapi_json);
 }
 
 fn resource_verbs(config: &mut web::ServiceConfig) {

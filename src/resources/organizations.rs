@@ -122,6 +122,7 @@ fn division(text: &str) -> Result<(), ValidationError> {
 pub struct OrganizationFilter {
     /// This organization and all below it.
     pub organization_id: Option<Id>,
+    #[param(inline)]
     pub organization_level: Option<OrganizationLevel>,
     pub code: Option<String>,
     /// Part of the name or the short name.
@@ -129,7 +130,9 @@ pub struct OrganizationFilter {
     /// Those directly below this one.
     pub parent_id: Option<Id>,
     /// One or several, separated by commas.
+    #[param(inline)]
     pub kind: Option<Vec<OrganizationKind>>,
+    #[param(inline)]
     pub status: Option<OrganizationStatus>,
     pub division_code: Option<String>,
 }

@@ -129,12 +129,15 @@ fn whole(draft: &VolunteerTeamDraft) -> Result<(), ValidationError> {
 pub struct VolunteerTeamFilter {
     /// This organization and all below it.
     pub organization_id: Option<Id>,
+    #[param(inline)]
     pub organization_level: Option<OrganizationLevel>,
     pub code: Option<String>,
     /// Part of the name.
     pub q: Option<String>,
     /// One or several, separated by commas.
+    #[param(inline)]
     pub base_kind: Option<Vec<BaseKind>>,
+    #[param(inline)]
     pub status: Option<TeamStatus>,
     pub parent_id: Option<Id>,
     pub workstation_id: Option<Id>,

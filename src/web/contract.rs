@@ -4,13 +4,13 @@
 use actix_web::get;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::path::ParameterIn;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::page::{DEFAULT_LIMIT, GREATEST_LIMIT, Sort};
 use super::resource::Resource;
 use super::shape::Shape;
 use super::verbs::{BATCH_LIMIT, StepFacts};
-use crate::types::TextEnum;
+use crate::types::{Id, TextEnum};
 
 /// The finished document, as it is served.
 pub struct Contract(pub Value);
@@ -26,7 +26,11 @@ pub async fn openapi_json(contract: actix_web::web::Data<Contract>) -> actix_web
 pub fn filter_shape<F: IntoParams>() -> Shape {
     let mut properties = Map::new();
     for parameter in F::into_params(|| Some(ParameterIn::Query)) {
-        let schema = parameter.schema.as_ref().and_then(|schema| serde_json::to_value(schema).ok()).unwrap_or_default();
+        let mut schema = parameter.schema.as_ref().and_then(|schema| serde_json::to_value(schema).ok()).unwrap_or_default();
+        // Dictionaries stand inline in a filter; ids are the one thing that it refers to.
+        if schema["$ref"] == "#/components/schemas/Id" {
+            schema = serde_json::to_value(Id::schema()).unwrap_or_default();
+        }
         properties.insert(parameter.name.clone(), schema);
     }
     Shape::from_schema(json!({"type": "object", "properties": properties}))
@@ -236,9 +240,12 @@ pub fn finish(document: &mut Value) {
             let mut statuses = vec!["400", "500", "503"];
             if !is_open {
                 statuses.extend(["401", "403"]);
+            } else if has_body {
+                // The ways in.
+                statuses.push("401");
             }
             if has_body {
-                statuses.extend(["408", "413", "415", "422"]);
+                statuses.extend(["408", "413", "415", "422", "429"]);
             }
             statuses.extend(["404", "409", "412", "428"].iter().filter(|_| !is_open));
             for status in statuses {

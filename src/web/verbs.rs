@@ -737,3 +737,33 @@ pub fn registry() -> &'static [&'static dyn Verbs] {
 pub fn named(name: &str) -> Option<&'static dyn Verbs> {
     registry().iter().copied().find(|verbs| verbs.name() == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A parameter that only points at its dictionary would go unchecked: filters hold theirs inline.
+    #[test]
+    fn filters_are_whole() {
+        for verbs in registry() {
+            let shape = verbs.filter_shape().schema().to_string();
+            assert!(!shape.contains("$ref"), "{}: a parameter needs #[param(inline)]", verbs.name());
+        }
+    }
+
+    /// What an import refers to can be found.
+    #[test]
+    fn references_are_to_resources() {
+        for verbs in registry() {
+            for reference in verbs.references() {
+                assert!(
+                    named(reference.of).is_some(),
+                    "{}.{} refers to {}, which is no resource",
+                    verbs.name(),
+                    reference.field,
+                    reference.of
+                );
+            }
+        }
+    }
+}

@@ -5,5 +5,6 @@
 mod contract;
 mod hosts;
 mod organizations;
+mod persons;
 mod session;
 mod volunteer_teams;

@@ -106,7 +106,7 @@ fn what_is_wrong_is_said_in_both_languages() {
         let json = ("Content-Type", "application/json");
         let login = |headers: &[(&str, &str)], body: &[u8]| nobody.send("POST", "/api/v1/auth/login", headers, Some(body));
         let empty = login(&[json], b"{}");
-        assert_eq!((empty.status, empty.faults()), (422, vec![("/password", "required"), ("/username", "required")]));
+        assert_eq!((empty.status, empty.faults()), (422, vec![("/username", "required"), ("/password", "required")]));
         assert_eq!(empty.body["title"], "提交的内容有误");
         assert_eq!(login(&[json, ("Accept-Language", "en")], b"{}").body["title"], "The content is not valid");
         assert_eq!(

@@ -1,0 +1,409 @@
+//! Persons: one human being in many parts. The ID number and the phone are sealed; lists show their masks, and the
+//! whole numbers come only by `reveal`, with a reason that the audit keeps.
+//!
+//! The same ID number is the same person, wherever it was registered first.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, post, web};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+use validator::{Validate, ValidationError};
+
+use super::rules;
+use crate::auth::Caller;
+use crate::db::{Any, AnyConnection, Db, Reply, Tx, grams, insert_all};
+use crate::error::{Code, Error, Fault, Result, Says};
+use crate::policy::{Action, Area, OrganizationLevel, Scope};
+use crate::schema::{audit_events, persons as t};
+use crate::types::{
+    Id, Instant, TextEnum, business_today, code_or_new, gender_of, mask_id_number, mask_phone, normalize_id_number, normalize_phone,
+    text_enum,
+};
+use crate::web::verbs::{deed_of, refusal, respond, stale};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, body, windowed};
+
+/// Reveals that one user may make in a minute.
+const REVEALS_A_MINUTE: i64 = 30;
+
+text_enum! {
+    /// As in the papers.
+    Gender {
+        Male = "male", "男", "male";
+        Female = "female", "女", "female";
+    }
+}
+
+/// A person, with masked numbers.
+#[derive(Debug, Clone, Queryable, Selectable, Serialize, ToSchema)]
+#[diesel(table_name = t)]
+pub struct Person {
+    pub id: Id,
+    pub code: String,
+    /// The association that keeps the record.
+    pub organization_id: Id,
+    pub name: String,
+    pub gender: Option<Gender>,
+    #[schema(example = "410***********018X")]
+    pub id_number_masked: Option<String>,
+    #[schema(example = "138****8000")]
+    pub phone_masked: Option<String>,
+    /// Counts the changes; the ETag.
+    pub version: i32,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+}
+
+impl Viewed for Person {
+    fn id(&self) -> Id {
+        self.id
+    }
+    fn code(&self) -> &str {
+        &self.code
+    }
+    fn version(&self) -> i32 {
+        self.version
+    }
+    fn organization_id(&self) -> Option<Id> {
+        Some(self.organization_id)
+    }
+}
+
+/// What may be written of a person.
+#[derive(Clone, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[validate(schema(function = "whole"))]
+pub struct PersonDraft {
+    /// Made by the service when absent.
+    #[schema(min_length = 1, max_length = 64)]
+    #[validate(custom(function = "rules::code"))]
+    pub code: Option<String>,
+    pub organization_id: Id,
+    #[schema(min_length = 1, max_length = 50, example = "王小明")]
+    pub name: String,
+    /// Taken from the ID number when absent.
+    pub gender: Option<Gender>,
+    /// 18 characters (GB 11643); 15 digits are extended.
+    #[schema(max_length = 30)]
+    #[validate(custom(function = "valid_id_number"))]
+    pub id_number: Option<String>,
+    /// A mobile number of 11 digits.
+    #[schema(max_length = 30)]
+    #[validate(custom(function = "valid_phone"))]
+    pub phone: Option<String>,
+}
+
+fn valid_id_number(text: &str) -> Result<(), ValidationError> {
+    normalize_id_number(text, business_today(Instant::now())).map(|_| ()).map_err(|(code, says)| refusal(None, code, &says))
+}
+
+fn valid_phone(text: &str) -> Result<(), ValidationError> {
+    normalize_phone(text).map(|_| ()).map_err(|(code, says)| refusal(None, code, &says))
+}
+
+fn whole(draft: &PersonDraft) -> Result<(), ValidationError> {
+    let today = business_today(Instant::now());
+    let told = draft.id_number.as_deref().and_then(|text| normalize_id_number(text, today).ok()).and_then(|number| gender_of(&number));
+    match (draft.gender, told) {
+        (Some(gender), Some(told)) if gender.code() != told => Err(refusal(
+            Some("gender"),
+            "gender_mismatch",
+            &Says::new("性别与身份证号第 17 位不符", "the gender does not fit the ID number's 17th digit"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Which persons.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct PersonFilter {
+    /// This organization and all below it.
+    pub organization_id: Option<Id>,
+    #[param(inline)]
+    pub organization_level: Option<OrganizationLevel>,
+    pub code: Option<String>,
+    /// Part of the name.
+    pub q: Option<String>,
+    #[param(inline)]
+    pub gender: Option<Gender>,
+}
+
+#[derive(Insertable, AsChangeset)]
+#[diesel(table_name = t, treat_none_as_default_value = false, treat_none_as_null = true)]
+struct Row {
+    id: Id,
+    code: String,
+    organization_id: Id,
+    name: String,
+    gender: Option<Gender>,
+    id_number_sealed: Option<Vec<u8>>,
+    id_number_hash: Option<Vec<u8>>,
+    id_number_masked: Option<String>,
+    phone_sealed: Option<Vec<u8>>,
+    phone_hash: Option<Vec<u8>>,
+    phone_masked: Option<String>,
+    version: i32,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+impl Row {
+    fn of(tx: &Tx<'_>, id: Id, version: i32, created_at: Instant, draft: PersonDraft) -> Result<Self> {
+        let flawed = |(code, says): (&'static str, Says)| Error::invalid(vec![Fault::new("", code, says)]);
+        let number = draft.id_number.map(|text| normalize_id_number(&text, business_today(tx.now)).map_err(flawed)).transpose()?;
+        let phone = draft.phone.map(|text| normalize_phone(&text).map_err(flawed)).transpose()?;
+        let seal =
+            |column: &str, value: &Option<String>| value.as_ref().map(|plain| tx.vault.seal("persons", column, id, plain)).transpose();
+        Ok(Self {
+            id,
+            code: code_or_new(draft.code.as_deref()),
+            organization_id: draft.organization_id,
+            name: draft.name,
+            gender: draft.gender.or_else(|| number.as_deref().and_then(gender_of).and_then(Gender::from_code)),
+            id_number_sealed: seal("id_number", &number)?,
+            id_number_hash: number.as_ref().map(|plain| tx.vault.hash("id_number", plain)),
+            id_number_masked: number.as_deref().map(mask_id_number),
+            phone_sealed: seal("phone", &phone)?,
+            phone_hash: phone.as_ref().map(|plain| tx.vault.hash("phone", plain)),
+            phone_masked: phone.as_deref().map(mask_phone),
+            version,
+            created_at,
+            updated_at: tx.now,
+        })
+    }
+
+    fn view(&self) -> Person {
+        Person {
+            id: self.id,
+            code: self.code.clone(),
+            organization_id: self.organization_id,
+            name: self.name.clone(),
+            gender: self.gender,
+            id_number_masked: self.id_number_masked.clone(),
+            phone_masked: self.phone_masked.clone(),
+            version: self.version,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+}
+
+pub struct Persons;
+
+/// Scope and filter as a query: list, count and figure all start here.
+fn query(scope: &Scope, filter: &PersonFilter) -> t::BoxedQuery<'static, Any> {
+    let reach = scope.within(filter.organization_id, filter.organization_level);
+    let mut query = match scope.own() {
+        Some(own) => t::table.filter(reach.holds(t::organization_id).or(t::id.eq(own))).into_boxed::<Any>(),
+        None => t::table.filter(reach.holds(t::organization_id)).into_boxed::<Any>(),
+    };
+    if let Some(code) = &filter.code {
+        query = query.filter(t::code.eq(code.clone()));
+    }
+    for found in filter.q.iter().flat_map(|q| grams::matching(Persons::NAME, q)) {
+        query = query.filter(found.holds(t::id));
+    }
+    if let Some(gender) = filter.gender {
+        query = query.filter(t::gender.eq(gender));
+    }
+    query
+}
+
+/// Refuses ID numbers that are known already: one query for all. Its own record doesn't stand in a person's way.
+fn refuse_known(tx: &mut Tx<'_>, scope: &Scope, rows: &[Row], at: impl Fn(usize) -> String) -> Result<()> {
+    let hashes: Vec<Vec<u8>> = rows.iter().filter_map(|row| row.id_number_hash.clone()).collect();
+    if hashes.is_empty() {
+        return Ok(());
+    }
+    let own: Vec<Id> = rows.iter().map(|row| row.id).collect();
+    let known: Vec<(Option<Vec<u8>>, Id)> =
+        t::table.filter(t::id_number_hash.eq_any(hashes)).filter(t::id.ne_all(own)).select((t::id_number_hash, t::id)).load(tx.conn)?;
+    let ids: Vec<Id> = known.iter().map(|(_, id)| *id).collect();
+    let visible = Persons::known_ids(tx.conn, scope, &ids)?;
+    let mut faults = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    let mut hit = None;
+    for (i, row) in rows.iter().enumerate() {
+        let Some(hash) = &row.id_number_hash else { continue };
+        let found = known.iter().find(|(known, _)| known.as_ref() == Some(hash)).map(|(_, id)| *id);
+        if found.is_some() || !seen.insert(hash) {
+            let says = match found {
+                Some(id) if visible.contains(&id) => {
+                    hit = Some(id);
+                    Says::new(format!("该身份证号已登记，人员 id 为 {id}"), format!("this ID number is registered, as person {id}"))
+                }
+                Some(_) => Says::new(
+                    "该身份证号已在其他协会登记，请联系市协会",
+                    "this ID number is registered with another association; ask the city's",
+                ),
+                None => Says::new("该身份证号在本次提交中重复", "this ID number stands twice in what was sent"),
+            };
+            faults.push(Fault::new(format!("{}/id_number", at(i)), "person_exists", says));
+        }
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let mut error = Error::because(Code::AlreadyExists, "身份证号相同即为同一人", "the same ID number is the same person");
+    if let Some(id) = hit.filter(|_| rows.len() == 1) {
+        error = error.with("person_id", id.to_string());
+    }
+    error.faults = faults;
+    Err(error)
+}
+
+fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[PersonDraft], at: impl Fn(usize, &str) -> String) -> Result<()> {
+    let mut faults = Vec::new();
+    let wanted = drafts.iter().enumerate().map(|(i, draft)| (at(i, "organization_id"), Some(draft.organization_id)));
+    rules::all_in_scope(tx.conn, scope, "organizations", wanted.collect::<Vec<_>>(), &mut faults)?;
+    Error::unless_empty(faults)
+}
+
+/// The sealed numbers of a person in scope, opened.
+fn opened(tx: &mut Tx<'_>, scope: Option<&Scope>, id: Id) -> Result<(Option<String>, Option<String>)> {
+    let sealed = match scope {
+        Some(scope) => query(scope, &PersonFilter::default()),
+        None => t::table.into_boxed::<Any>(),
+    };
+    let (number, phone): (Option<Vec<u8>>, Option<Vec<u8>>) =
+        sealed.filter(t::id.eq(id)).select((t::id_number_sealed, t::phone_sealed)).first(tx.conn)?;
+    let open = |column: &str, bytes: Option<Vec<u8>>| bytes.map(|bytes| tx.vault.open("persons", column, id, &bytes)).transpose();
+    Ok((open("id_number", number)?, open("phone", phone)?))
+}
+
+impl Resource for Persons {
+    const NAME: &'static str = "persons";
+    const LABEL: (&'static str, &'static str) = ("人员", "person");
+    const AREA: Area = Area::People;
+    const REFERENCES: &'static [Reference] = &[Reference::ORGANIZATION];
+
+    type View = Person;
+    type Draft = PersonDraft;
+    type Filter = PersonFilter;
+
+    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
+        Ok(windowed!(query(scope, filter), t, window).select(Person::as_select()).load(conn)?)
+    }
+
+    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
+        Ok(query(scope, filter).count().get_result(conn)?)
+    }
+
+    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Person::as_select()).first(conn)?)
+    }
+
+    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
+    }
+
+    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
+    }
+
+    fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
+        check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
+        let now = tx.now;
+        let rows: Vec<Row> = drafts.into_iter().map(|draft| Row::of(tx, Id::new(), 1, now, draft)).collect::<Result<_>>()?;
+        refuse_known(tx, scope, &rows, |i| format!("/{i}"))?;
+        insert_all!(&mut *tx.conn, t::table, rows)?;
+        grams::add(tx.conn, Self::NAME, rows.iter().map(|person| (person.id, person.name.as_str())))?;
+        Ok(rows.iter().map(Row::view).collect())
+    }
+
+    fn draft(tx: &mut Tx<'_>, view: &Self::View) -> Result<Self::Draft> {
+        let (id_number, phone) = opened(tx, None, view.id)?;
+        let person = view.clone();
+        Ok(PersonDraft {
+            code: Some(person.code),
+            organization_id: person.organization_id,
+            name: person.name,
+            gender: person.gender,
+            id_number,
+            phone,
+        })
+    }
+
+    fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
+        check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
+        let after = Row::of(tx, before.id, before.version + 1, before.created_at, draft)?;
+        refuse_known(tx, scope, std::slice::from_ref(&after), |_| String::new())?;
+        let saved =
+            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
+        if saved == 0 {
+            return Err(stale(before.version + 1));
+        }
+        if before.name != after.name {
+            grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
+        }
+        Ok(after.view())
+    }
+
+    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
+        grams::replace(tx.conn, Self::NAME, before.id, None)?;
+        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
+        Ok(())
+    }
+
+    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, _: Measure) -> Result<Measured> {
+        let holders = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
+        Ok(Measured::count(Self::count(conn, scope, filter)?, holders))
+    }
+
+    fn offers(_: &Self::View) -> Vec<Action> {
+        vec![Action::Update, Action::Delete, Action::Reveal]
+    }
+}
+
+/// Why the numbers are needed.
+#[derive(Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct RevealReason {
+    #[schema(min_length = 5, max_length = 200, example = "核对慰问金收款人身份")]
+    reason: String,
+}
+
+/// A person's whole numbers.
+#[derive(Serialize, ToSchema)]
+pub struct Revealed {
+    id_number: Option<String>,
+    phone: Option<String>,
+}
+
+/// Shows the whole numbers, for a reason that the audit keeps; at most thirty a minute.
+#[utoipa::path(operation_id = "persons_reveal", tag = "persons", summary = "查看完整号码 / Show the whole numbers",
+    params(("id" = Id, Path, description = "Id of the person.")),
+    request_body(content = RevealReason), responses((status = 200, description = "The numbers.", body = Revealed)))]
+#[post("/persons/{id}/reveal")]
+pub async fn reveal(request: HttpRequest, caller: Caller, db: web::Data<Db>, mut payload: web::Payload) -> Result<HttpResponse> {
+    let scope = caller.actor.may(Area::People, Action::Reveal)?;
+    let id: Id = request.match_info().get("id").and_then(|text| text.parse().ok()).ok_or_else(Error::not_found)?;
+    let given: RevealReason = body::typed(&request, &mut payload).await?;
+    // A key would keep the numbers among the replies.
+    let mut deed = deed_of(&request, &caller, &[], false)?;
+    deed.once = None;
+    let reply = db
+        .write(deed, move |tx| {
+            let actor = tx.actor()?;
+            let recent: i64 = audit_events::table
+                .filter(audit_events::actor_id.eq(actor))
+                .filter(audit_events::action.eq(Action::Reveal.code()))
+                .filter(audit_events::at.gt(tx.now.plus_seconds(-60)))
+                .count()
+                .get_result(tx.conn)?;
+            if recent >= REVEALS_A_MINUTE {
+                return Err(Error::new(Code::TooManyRequests).retry_after(60));
+            }
+            let person = Persons::find(tx.conn, &scope, id)?;
+            let (id_number, phone) = opened(tx, Some(&scope), id)?;
+            tx.audit(Action::Reveal.code(), Persons::NAME, Some(id), Some(person.organization_id), Some(&json!({"reason": given.reason})));
+            let body = serde_json::to_vec(&Revealed { id_number, phone }).map_err(Error::internal)?;
+            Ok(Reply { status: 200, location: None, etag: None, body, replayed: false })
+        })
+        .await?;
+    let mut response = respond(reply);
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    Ok(response)
+}

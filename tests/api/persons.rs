@@ -1,0 +1,96 @@
+//! Persons: checked, sealed, masked, revealed for a reason.
+
+use serde_json::json;
+use yiyong::policy::Role;
+
+use crate::hosts::on_each_database;
+
+const PERSONS: &str = "/api/v1/persons";
+
+#[test]
+fn a_person_is_checked_masked_sealed_and_revealed_for_a_reason() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let county = city.get("/api/v1/organizations?code=zz-dengfeng").body["items"][0]["id"].clone();
+        let clerk = host.user("clerk", Role::Clerk, Some("zz-dengfeng"));
+        let person = |number: &str, phone: &str| json!({"organization_id": county, "name": "王小明", "id_number": number, "phone": phone});
+        let wrong = clerk.post(PERSONS, &person("410105198506170011", "12800138000"));
+        let mut faults = wrong.faults();
+        faults.sort_unstable();
+        assert_eq!(faults, [("/id_number", "checksum_mismatch"), ("/phone", "invalid_phone")]);
+        assert_eq!(clerk.post(PERSONS, &person("410105198506310015", "13800138000")).faults(), [("/id_number", "impossible_birth_date")]);
+
+        let made = clerk.post(PERSONS, &person("41010519850617018x", "+86 138-0013-8000"));
+        assert_eq!(made.status, 201, "{made:?}");
+        assert_eq!(made.body["id_number_masked"], "410***********018X");
+        assert_eq!(made.body["phone_masked"], "138****8000");
+        assert_eq!(made.body["gender"], "female");
+        let path = format!("{PERSONS}/{}", made.id());
+
+        // The same number is the same person: who may see it is told which.
+        let same = clerk.post(PERSONS, &person("41010519850617018X", "13800138001"));
+        assert_eq!((same.status, same.code(), &same.body["person_id"]), (409, "already_exists", &made.body["id"]));
+        let elsewhere = host.user("gaoxin", Role::Clerk, Some("zz-gaoxin"));
+        let other = city.get("/api/v1/organizations?code=zz-gaoxin").body["items"][0]["id"].clone();
+        let foreign = elsewhere.post(PERSONS, &json!({"organization_id": other, "name": "王小明", "id_number": "41010519850617018X"}));
+        assert_eq!((foreign.status, foreign.body.get("person_id")), (409, None));
+        assert!(!foreign.body.to_string().contains(made.id()), "{foreign:?}");
+        assert_eq!(elsewhere.get(&path).status, 404);
+        assert_eq!(elsewhere.post(&format!("{path}/reveal"), &json!({"reason": "核对身份信息"})).status, 404);
+        let foreign_home = elsewhere.post(PERSONS, &json!({"organization_id": county, "name": "甲"}));
+        assert_eq!(foreign_home.faults(), [("/organization_id", "unknown_reference")]);
+
+        // A patch that leaves the numbers out leaves them as they are.
+        let renamed = clerk.patch(&path, "\"1\"", &json!({"name": "王晓明"}));
+        assert_eq!((renamed.status, &renamed.body["phone_masked"]), (200, &json!("138****8000")));
+        assert_eq!(clerk.post(&format!("{path}/reveal"), &json!({"reason": "x"})).faults(), [("/reason", "too_short")]);
+        let revealed = clerk.post(&format!("{path}/reveal"), &json!({"reason": "核对收款人身份"}));
+        assert_eq!(revealed.body, json!({"id_number": "41010519850617018X", "phone": "13800138000"}));
+        assert_eq!(revealed.header("Cache-Control"), Some("no-store"));
+        let leader = host.user("leader", Role::Leader, Some("zz"));
+        assert_eq!(leader.get(&path).status, 200);
+        assert_eq!(leader.post(&format!("{path}/reveal"), &json!({"reason": "核对收款人身份"})).code(), "forbidden");
+        let platform = host.sign_in("platform", yiyong::auth::UserKind::Person);
+        assert_eq!(platform.get(&path).code(), "forbidden", "an administrator sees no people");
+
+        // Nowhere in the database does a number stand in the open, the trail included.
+        use diesel::prelude::*;
+        use yiyong::schema::{audit_events, persons};
+        let (sealed, details): (Vec<Option<Vec<u8>>>, Vec<Option<String>>) = host
+            .service
+            .db
+            .run(true, |conn| {
+                Ok((
+                    persons::table.select(persons::id_number_sealed).load(conn)?,
+                    audit_events::table.select(audit_events::detail).load(conn)?,
+                ))
+            })
+            .expect("rows");
+        assert!(sealed.iter().flatten().all(|bytes| !bytes.windows(8).any(|w| w == b"19850617")));
+        assert!(details.iter().flatten().all(|text| !text.contains("41010519850617018") && !text.contains("13800138000")));
+        assert!(details.iter().flatten().any(|text| text.contains("核对收款人身份")));
+        for _ in 0..29 {
+            assert_eq!(clerk.post(&format!("{path}/reveal"), &json!({"reason": "核对收款人身份"})).status, 200);
+        }
+        assert_eq!(clerk.post(&format!("{path}/reveal"), &json!({"reason": "核对收款人身份"})).status, 429);
+    });
+}
+
+#[test]
+fn a_name_is_found_by_one_or_two_characters() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let csv = "姓名,所属协会编码,手机号\n张伟明,zz-dengfeng,14000000001\n张三,zz-dengfeng,14000000002\n李伟,zz-gaoxin,14000000003\n";
+        assert_eq!(city.import("persons", csv.as_bytes(), &[]).body["rows_created"], 3);
+        let found = |q: &str| -> Vec<String> {
+            let q: String = q.bytes().map(|b| format!("%{b:02X}")).collect();
+            let page = city.get(&format!("{PERSONS}?sort=created_at&q={q}"));
+            page.body["items"].as_array().expect("items").iter().map(|p| p["name"].as_str().expect("a name").to_owned()).collect()
+        };
+        assert_eq!(found("张"), ["张伟明", "张三"]);
+        assert_eq!(found("伟"), ["张伟明", "李伟"]);
+        assert_eq!(found("伟明"), ["张伟明"]);
+        assert_eq!(found("张伟明"), ["张伟明"]);
+        assert_eq!(found("明张"), Vec::<String>::new());
+    });
+}

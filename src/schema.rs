@@ -1,4 +1,4 @@
-//! The tables, as diesel knows them. `migrations/` is the source; a test compares the two.
+//! The tables, as diesel knows them; `migrations/` is the source.
 
 diesel::table! {
     use diesel::sql_types::*;

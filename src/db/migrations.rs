@@ -1,6 +1,7 @@
 //! Schema changes: one tree per database with the same folder names, compiled into the binary.
 
 use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::AnyConnection;
@@ -10,6 +11,12 @@ const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// Any constant will do, as long as every server uses the same.
 const ADVISORY_LOCK: i64 = 7_914_202_201;
+
+#[derive(QueryableByName)]
+struct File {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    file: String,
+}
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -48,8 +55,12 @@ fn locked<T>(conn: &mut AnyConnection, work: impl FnOnce(&mut AnyConnection) -> 
             conn.batch_execute(&format!("SELECT pg_advisory_unlock({ADVISORY_LOCK})"))?;
             result
         }
-        // Each step of SQLite is its own transaction; the busy timeout lets a second process wait, and the
-        // retry finds the step taken.
-        AnyConnection::Sqlite(_) => work(conn),
+        // SQLite decides which steps are missing before it locks: a lock on a file beside it makes processes take turns.
+        AnyConnection::Sqlite(c) => {
+            let file: File = diesel::sql_query("SELECT file FROM pragma_database_list WHERE name = 'main'").get_result(c)?;
+            let turn = std::fs::File::create(format!("{}.migrating", file.file))?;
+            turn.lock()?;
+            work(conn)
+        }
     }
 }

@@ -245,12 +245,12 @@ impl Import<'_> {
                 }
             }
         }
-        if let Some(code) = draft.get("code").and_then(Value::as_str) {
-            if !self.codes_seen.insert(code.to_owned()) {
-                let header = self.header_of("code");
-                self.fault(number, header, "duplicate_code", &Says::new("此编码在文件中已出现过", "the code stands in the file already"));
-                return None;
-            }
+        if let Some(code) = draft.get("code").and_then(Value::as_str)
+            && !self.codes_seen.insert(code.to_owned())
+        {
+            let header = self.header_of("code");
+            self.fault(number, header, "duplicate_code", &Says::new("此编码在文件中已出现过", "the code stands in the file already"));
+            return None;
         }
         Some(Row { number, draft })
     }
@@ -400,7 +400,7 @@ impl Import<'_> {
 
     fn finish(mut self) -> Report {
         self.report.rows_failed = self.failed_rows.len() as i64;
-        self.report.faults.sort_by(|a, b| a.row.cmp(&b.row));
+        self.report.faults.sort_by_key(|fault| fault.row);
         self.report.outcome = match (self.order.dry_run, self.report.faults_total > 0) {
             (true, false) => Outcome::WouldComplete,
             (true, true) => Outcome::WouldFail,

@@ -440,7 +440,7 @@ impl Resource for Organizations {
             Step {
                 action: Action::Move,
                 summary: "调整隶属，连同全部下级 / Move under another organization, with all below it",
-                body: Some(|| Shape::of::<MoveBody>()),
+                body: Some(Shape::of::<MoveBody>),
                 needs_key: false,
                 run: move_under,
             },

@@ -15,6 +15,23 @@ use crate::types::{Id, TextEnum};
 /// The finished document, as it is served.
 pub struct Contract(pub Value);
 
+impl Contract {
+    /// The methods of an address, as `Allow` lists them; `None` when there is no such address.
+    pub fn methods(&self, path: &str) -> Option<String> {
+        let parts: Vec<&str> = path.split('/').collect();
+        let (_, item) = self.0["paths"]
+            .as_object()?
+            .iter()
+            .filter(|(template, _)| {
+                let pattern: Vec<&str> = template.split('/').collect();
+                pattern.len() == parts.len() && pattern.iter().zip(&parts).all(|(p, part)| p.starts_with('{') || p == part)
+            })
+            .min_by_key(|(template, _)| template.matches('{').count())?;
+        let methods: Vec<String> = item.as_object()?.keys().map(|method| method.to_uppercase()).collect();
+        Some(methods.join(", "))
+    }
+}
+
 /// The contract itself.
 #[utoipa::path(operation_id = "openapi", tag = "service", summary = "OpenAPI 文档 / This document", security(()), responses((status = 200, description = "OpenAPI 3.1.", body = Value)))]
 #[get("/openapi.json")]
@@ -28,7 +45,7 @@ pub fn filter_shape<F: IntoParams>() -> Shape {
     for parameter in F::into_params(|| Some(ParameterIn::Query)) {
         let mut schema = parameter.schema.as_ref().and_then(|schema| serde_json::to_value(schema).ok()).unwrap_or_default();
         // Dictionaries stand inline in a filter; ids are the one thing that it refers to.
-        if schema["$ref"] == "#/components/schemas/Id" {
+        if super::shape::without_null(&schema)["$ref"] == "#/components/schemas/Id" {
             schema = serde_json::to_value(Id::schema()).unwrap_or_default();
         }
         properties.insert(parameter.name.clone(), schema);

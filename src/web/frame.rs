@@ -12,6 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
 
+use super::contract::Contract;
 use crate::app::Facts;
 use crate::error::{Code, Error, Language};
 use crate::types::Id;
@@ -198,7 +199,11 @@ pub async fn frame(
         let ours = response.response().error().and_then(|error| error.as_error::<Error>()).cloned();
         let already = response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/problem+json"));
         if ours.is_some() || !already {
-            let error = ours.unwrap_or_else(|| named(status));
+            // actix answers 404 where an address exists and the method does not: the contract knows better.
+            let allowed = (ours.is_none() && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED))
+                .then(|| response.request().app_data::<web::Data<Contract>>().and_then(|contract| contract.methods(&path)))
+                .flatten();
+            let error = ours.unwrap_or_else(|| if allowed.is_some() { Error::new(Code::MethodNotAllowed) } else { named(status) });
             let document = problem(&error, &facts, &path);
             let cors: Vec<(HeaderName, HeaderValue)> = response
                 .headers()
@@ -207,6 +212,9 @@ pub async fn frame(
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect();
             response = response.into_response(document);
+            if let Some(methods) = allowed.and_then(|methods| HeaderValue::from_str(&methods).ok()) {
+                response.headers_mut().insert(header::ALLOW, methods);
+            }
             for (name, value) in cors {
                 response.headers_mut().append(name, value);
             }

@@ -88,6 +88,9 @@ impl Reference {
     pub const ORGANIZATION: Self = Self { field: "organization_id", column: "organization_code", of: "organizations" };
 }
 
+/// What a step does to a record, with the body that was sent: the record after it.
+pub type Run<R> = fn(&mut Tx<'_>, &Scope, <R as Resource>::View, &Value) -> Result<<R as Resource>::View>;
+
 /// A step of a workflow.
 pub struct Step<R: Resource> {
     pub action: Action,
@@ -97,7 +100,7 @@ pub struct Step<R: Resource> {
     pub body: Option<fn() -> Shape>,
     /// Whether it moves money and so needs an `Idempotency-Key`.
     pub needs_key: bool,
-    pub run: fn(&mut Tx<'_>, &Scope, R::View, &Value) -> Result<R::View>,
+    pub run: Run<R>,
 }
 
 text_enum! {

@@ -63,16 +63,7 @@ pub trait Verbs: Send + Sync {
     fn batch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, drafts: &[Value]) -> Result<Vec<u8>>;
     fn patch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, id: Id, version: i32, patch: &Value) -> Result<Shown>;
     fn delete(&self, tx: &mut Tx<'_>, scope: &Scope, id: Id, version: Option<i32>) -> Result<()>;
-    fn step(
-        &self,
-        tx: &mut Tx<'_>,
-        actor: &Actor,
-        scope: &Scope,
-        id: Id,
-        action: Action,
-        version: Option<i32>,
-        body: &Value,
-    ) -> Result<Shown>;
+    fn step(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, call: &StepCall) -> Result<Shown>;
     fn measure(&self, conn: &mut AnyConnection, scope: &Scope, filter: Value, measure: Measure) -> Result<Measured>;
     fn ids_by_code(&self, conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>>;
     fn known_ids(&self, conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>>;
@@ -90,6 +81,16 @@ pub struct StepFacts {
     pub summary: &'static str,
     pub body: Option<Shape>,
     pub needs_key: bool,
+}
+
+/// A step that is asked for.
+#[derive(Debug, Clone)]
+pub struct StepCall {
+    pub id: Id,
+    pub action: Action,
+    /// From `If-Match`, where it was given.
+    pub version: Option<i32>,
+    pub body: Value,
 }
 
 /// A resource's verbs.
@@ -199,20 +200,17 @@ pub fn judge(draft: &impl Validate, at: &str, faults: &mut Vec<Fault>) {
                     let text = |language: &str| error.params.get(language).and_then(Value::as_str).unwrap_or(&error.code).to_owned();
                     let pointer =
                         error.params.get("field").and_then(Value::as_str).map_or(pointer.clone(), |field| format!("{at}/{field}"));
-                    Fault::new(pointer, static_code(&error.code), Says::new(text("zh"), text("en")))
+                    Fault::new(
+                        pointer,
+                        if let std::borrow::Cow::Borrowed(code) = error.code { code } else { "invalid_value" },
+                        Says::new(text("zh"), text("en")),
+                    )
                 })),
             }
         }
     }
     if let Err(errors) = draft.validate() {
         collect(&errors, at, faults);
-    }
-}
-
-fn static_code(code: &std::borrow::Cow<'static, str>) -> &'static str {
-    match code {
-        std::borrow::Cow::Borrowed(code) => code,
-        std::borrow::Cow::Owned(_) => "invalid_value",
     }
 }
 
@@ -377,16 +375,9 @@ impl<R: Resource> Verbs for Of<R> {
         Ok(())
     }
 
-    fn step(
-        &self,
-        tx: &mut Tx<'_>,
-        actor: &Actor,
-        scope: &Scope,
-        id: Id,
-        action: Action,
-        version: Option<i32>,
-        body: &Value,
-    ) -> Result<Shown> {
+    fn step(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, call: &StepCall) -> Result<Shown> {
+        let StepCall { id, action, version, body } = call;
+        let (id, action) = (*id, *action);
         let step = self.steps.iter().find(|step| step.action == action).ok_or_else(Error::not_found)?;
         if let Some(shape) = step.body {
             let mut faults = Vec::new();
@@ -660,9 +651,9 @@ async fn step(
     no_parameters(&request)?;
     let (raw, value) = if facts.body.is_some() { body::json(&request, &mut payload, JSON).await? } else { (Vec::new(), Value::Null) };
     let deed = deed_of(&request, &caller, &raw, facts.needs_key)?;
-    let version = if_match(request.headers())?;
+    let call = StepCall { id, action: facts.action, version: if_match(request.headers())?, body: value };
     let actor = caller.actor;
-    let reply = db.write(deed, move |tx| Ok(shown_reply(verbs.step(tx, &actor, &scope, id, facts.action, version, &value)?))).await?;
+    let reply = db.write(deed, move |tx| Ok(shown_reply(verbs.step(tx, &actor, &scope, &call)?))).await?;
     Ok(respond(reply))
 }
 

@@ -1,0 +1,90 @@
+//! The two trees of migrations: alike, and there and back again; and what the code says of the database is so.
+
+use std::collections::BTreeSet;
+
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use yiyong::db::{AnyConnection, migrations};
+use yiyong::resources::references::FOREIGN_KEYS;
+
+use crate::hosts::on_each_database;
+
+#[derive(QueryableByName, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Key {
+    #[diesel(sql_type = Text)]
+    from_table: String,
+    #[diesel(sql_type = Text)]
+    from_column: String,
+    #[diesel(sql_type = Text)]
+    to_table: String,
+}
+
+fn foreign_keys(conn: &mut AnyConnection) -> BTreeSet<Key> {
+    let query = match conn {
+        AnyConnection::Pg(_) => {
+            "SELECT c.conrelid::regclass::text AS from_table, a.attname::text AS from_column, c.confrelid::regclass::text AS to_table \
+             FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] WHERE c.contype = 'f'"
+        }
+        AnyConnection::Sqlite(_) => {
+            "SELECT m.name AS from_table, f.\"from\" AS from_column, f.\"table\" AS to_table \
+             FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'"
+        }
+    };
+    diesel::sql_query(query).load::<Key>(conn).expect("the catalogue").into_iter().collect()
+}
+
+/// A delete asks who refers to a record: the list it asks by is the database's own.
+#[test]
+fn the_list_of_references_is_the_databases() {
+    on_each_database(|host| {
+        let found = host.service.db.run(true, |conn| Ok(foreign_keys(conn))).expect("keys");
+        // These go with their record, or are taken out by its own slice.
+        let own = ["organization_closure", "publicity_asset_stages", "demonstration_unit_stages", "refresh_tokens"];
+        let found: BTreeSet<Key> = found.into_iter().filter(|key| !own.contains(&key.from_table.as_str())).collect();
+        let listed: BTreeSet<Key> = FOREIGN_KEYS
+            .iter()
+            .map(|key| Key { from_table: key.table.into(), from_column: key.column.into(), to_table: key.of.into() })
+            .collect();
+        assert_eq!(found, listed);
+    });
+}
+
+#[test]
+fn migrations_go_down_and_up_again() {
+    on_each_database(|host| {
+        host.service
+            .db
+            .run(false, |conn| {
+                let before = foreign_keys(conn);
+                migrations::down_to_nothing(conn).expect("down");
+                assert!(foreign_keys(conn).is_empty());
+                assert!(migrations::pending(conn).expect("asked"));
+                assert!(!migrations::up(conn).expect("up").is_empty());
+                assert!(migrations::up(conn).expect("up").is_empty(), "each step once");
+                assert_eq!(foreign_keys(conn), before);
+                Ok(())
+            })
+            .expect("there and back");
+    });
+}
+
+/// Servers that start together on an empty database take turns: each step is taken once.
+#[test]
+fn five_servers_migrate_at_once() {
+    on_each_database(|host| {
+        host.service.db.run(false, |conn| Ok(migrations::down_to_nothing(conn).expect("down"))).expect("emptied");
+        let target = host.service.db.target().clone();
+        let taken: usize = std::thread::scope(|scope| {
+            let servers: Vec<_> = (0..5)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut conn = target.connect(std::time::Duration::from_secs(60)).expect("connected");
+                        migrations::up(&mut conn).map(|steps| steps.len()).expect("migrated")
+                    })
+                })
+                .collect();
+            servers.into_iter().map(|server| server.join().expect("joined")).sum()
+        });
+        assert_eq!(taken, 1);
+    });
+}

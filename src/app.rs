@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::web::contract::{self, Contract};
 use crate::web::{frame, verbs};
-use crate::{auth, health, imports, resources};
+use crate::{auth, figures, health, imports, resources};
 
 /// What every request may need besides the database.
 pub struct Facts {
@@ -68,6 +68,8 @@ fn annotated(config: &mut ServiceConfig<'_>) {
     auth::mount(config);
     config
         .service(resources::persons::reveal)
+        .service(figures::catalogue_of)
+        .service(figures::one)
         .service(imports::create)
         .service(imports::columns_of)
         .service(imports::one)

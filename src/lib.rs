@@ -15,7 +15,7 @@
 //! | [`vault`] | sealing of personal identifiers |
 //! | [`audit`] | who did what, in the transaction of the deed |
 //! | [`imports`] | files into records |
-//! | [`figures`] | the catalogue: a figure is a filter with an aggregate |
+//! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
 //! | [`resources`] | one slice per URL segment |
 //!
 //! # Where this differs from the first design

@@ -509,7 +509,7 @@ async fn list(verbs: &'static dyn Verbs, request: HttpRequest, caller: Caller, d
     let window = Window::take(&mut pairs)?;
     let others = pairs.clone();
     let filter = pairs.into_json(verbs.filter_shape())?;
-    let (actor, sort, limit) = (caller.actor, window.sort, window.limit);
+    let (actor, sort, limit, count) = (caller.actor, window.sort, window.limit, window.count);
     let listed = db.read(move |conn| verbs.list(conn, &actor, &scope, filter.clone(), &window)).await?;
     let mut response = HttpResponse::Ok();
     response.content_type("application/json");
@@ -517,6 +517,9 @@ async fn list(verbs: &'static dyn Verbs, request: HttpRequest, caller: Caller, d
         let mut query = others.0;
         query.push(("sort".into(), serde_json::to_value(sort).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()));
         query.push(("limit".into(), limit.to_string()));
+        if count {
+            query.push(("count".into(), "true".into()));
+        }
         query.push(("cursor".into(), cursor.clone()));
         let query = serde_urlencoded::to_string(query).map_err(Error::internal)?;
         response.insert_header((header::LINK, format!("<{}?{query}>; rel=\"next\"", request.path())));

@@ -113,7 +113,10 @@ fn nobody_is_refused_everywhere_else() {
                 if open {
                     continue;
                 }
-                let path = path.replace("{id}", "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08").replace("{resource}", "organizations");
+                let path = path
+                    .replace("{id}", "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08")
+                    .replace("{code}", "x")
+                    .replace("{resource}", "organizations");
                 let headers = [("Content-Type", "application/json")];
                 let answer = nobody.send(&method.to_uppercase(), &path, &headers, Some(b"{}"));
                 assert_eq!((answer.status, answer.code()), (401, "unauthenticated"), "{method} {path}");

@@ -4,6 +4,7 @@
 
 mod contract;
 mod database;
+mod figures;
 mod hosts;
 mod organizations;
 mod persons;

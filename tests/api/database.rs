@@ -72,7 +72,13 @@ fn migrations_go_down_and_up_again() {
 #[test]
 fn five_servers_migrate_at_once() {
     on_each_database(|host| {
-        host.service.db.run(false, |conn| Ok(migrations::down_to_nothing(conn).expect("down"))).expect("emptied");
+        host.service
+            .db
+            .run(false, |conn| {
+                migrations::down_to_nothing(conn).expect("down");
+                Ok(())
+            })
+            .expect("emptied");
         let target = host.service.db.target().clone();
         let taken: usize = std::thread::scope(|scope| {
             let servers: Vec<_> = (0..5)

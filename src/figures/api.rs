@@ -69,6 +69,7 @@ pub async fn catalogue_of(caller: Caller) -> Result<HttpResponse> {
 /// Which year and whose.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct FigureQuery {
     /// The year; a stock is taken at its last day.
     #[param(minimum = 2000, maximum = 2100, example = 2022)]

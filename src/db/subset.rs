@@ -4,11 +4,12 @@
 //! signature should have to spell. The two subqueries that stores need are short, so they are written as SQL here,
 //! with every value bound.
 
+use chrono::NaiveDate;
 use diesel::backend::Backend;
 use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate};
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
-use diesel::sql_types::{Bool, HasSqlType, Text};
+use diesel::sql_types::{Bool, Date, HasSqlType, Text};
 
 use crate::types::{Id, sql};
 
@@ -18,6 +19,7 @@ pub enum Part {
     Sql(&'static str),
     Id(Id),
     Text(String),
+    Date(NaiveDate),
     /// `(a, b, …)`; no rows when empty.
     Ids(Vec<Id>),
 }
@@ -58,10 +60,11 @@ impl<C: SelectableExpression<QS>, QS> SelectableExpression<QS> for Holds<C> wher
 
 impl<C, DB> QueryFragment<DB> for Holds<C>
 where
-    DB: Backend + HasSqlType<sql::Uuid> + HasSqlType<Text>,
+    DB: Backend + HasSqlType<sql::Uuid> + HasSqlType<Text> + HasSqlType<Date>,
     C: QueryFragment<DB>,
     Id: ToSql<sql::Uuid, DB>,
     String: ToSql<Text, DB>,
+    NaiveDate: ToSql<Date, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> diesel::QueryResult<()> {
         self.column.walk_ast(out.reborrow())?;
@@ -71,6 +74,7 @@ where
                 Part::Sql(text) => out.push_sql(text),
                 Part::Id(id) => out.push_bind_param::<sql::Uuid, _>(id)?,
                 Part::Text(text) => out.push_bind_param::<Text, _>(text)?,
+                Part::Date(day) => out.push_bind_param::<Date, _>(day)?,
                 Part::Ids(ids) if ids.is_empty() => out.push_sql("(NULL)"),
                 Part::Ids(ids) => {
                     for (i, id) in ids.iter().enumerate() {

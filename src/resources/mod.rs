@@ -2,8 +2,10 @@
 
 pub mod organizations;
 pub mod persons;
+pub mod publicity_assets;
 pub mod references;
 pub mod rules;
+pub mod stages;
 pub mod volunteer_teams;
 pub mod workstations;
 
@@ -16,5 +18,6 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<persons::Persons>::new())),
         Box::leak(Box::new(Of::<workstations::Workstations>::new())),
         Box::leak(Box::new(Of::<volunteer_teams::VolunteerTeams>::new())),
+        Box::leak(Box::new(Of::<publicity_assets::PublicityAssets>::new())),
     ]
 }

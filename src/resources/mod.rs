@@ -1,5 +1,6 @@
 //! One slice per URL segment.
 
+pub mod demonstration_units;
 pub mod organizations;
 pub mod persons;
 pub mod publicity_assets;
@@ -18,6 +19,7 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<persons::Persons>::new())),
         Box::leak(Box::new(Of::<workstations::Workstations>::new())),
         Box::leak(Box::new(Of::<volunteer_teams::VolunteerTeams>::new())),
+        Box::leak(Box::new(Of::<demonstration_units::DemonstrationUnits>::new())),
         Box::leak(Box::new(Of::<publicity_assets::PublicityAssets>::new())),
     ]
 }

@@ -1,0 +1,291 @@
+//! Events of campaigns (活动场次): ceremonies, interviews, activities, with how many took part.
+
+use chrono::{Datelike, NaiveDate};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use validator::{Validate, ValidationError};
+
+use super::campaigns::{self, CampaignKind};
+use super::rules;
+use crate::db::{Any, AnyConnection, Part, Subset, Tx, grams, insert_all};
+use crate::error::{Error, Fault, Result};
+use crate::policy::{Area, OrganizationLevel, Scope};
+use crate::schema::campaign_events as t;
+use crate::types::{Id, Instant, Precision, TextEnum, code_or_new, text_enum};
+use crate::web::verbs::stale;
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+
+text_enum! {
+    /// What an event is.
+    CampaignEventKind {
+        LaunchCeremony = "launch_ceremony", "启动仪式", "launch ceremony";
+        Interview = "interview", "采访", "interview";
+        Activity = "activity", "活动", "activity";
+        Other = "other", "其他", "other";
+    }
+}
+
+/// An event of a campaign.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
+#[diesel(table_name = t, treat_none_as_default_value = false, treat_none_as_null = true)]
+pub struct CampaignEvent {
+    pub id: Id,
+    /// Unique code that people use.
+    pub code: String,
+    pub organization_id: Id,
+    pub campaign_id: Id,
+    pub name: Option<String>,
+    pub kind: CampaignEventKind,
+    /// The year that it is counted in.
+    pub year: i32,
+    pub held_on: Option<NaiveDate>,
+    pub place: Option<String>,
+    /// How many took part; null where unknown.
+    pub participants: Option<i64>,
+    pub participants_precision: Precision,
+    /// Counts the changes; the ETag.
+    pub version: i32,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+}
+
+impl Viewed for CampaignEvent {
+    fn id(&self) -> Id {
+        self.id
+    }
+    fn code(&self) -> &str {
+        &self.code
+    }
+    fn version(&self) -> i32 {
+        self.version
+    }
+    fn organization_id(&self) -> Option<Id> {
+        Some(self.organization_id)
+    }
+}
+
+/// What may be written of a campaign's event.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[validate(schema(function = "whole"))]
+pub struct CampaignEventDraft {
+    /// Made by the service when absent.
+    #[schema(min_length = 1, max_length = 64)]
+    #[validate(custom(function = "rules::code"))]
+    pub code: Option<String>,
+    pub organization_id: Id,
+    pub campaign_id: Id,
+    #[schema(min_length = 1, max_length = 100)]
+    pub name: Option<String>,
+    pub kind: CampaignEventKind,
+    /// That of `held_on` when absent, or else the campaign's.
+    #[schema(minimum = 1949, maximum = 2100)]
+    pub year: Option<i32>,
+    pub held_on: Option<NaiveDate>,
+    #[schema(min_length = 1, max_length = 200)]
+    pub place: Option<String>,
+    /// How many took part; null where unknown.
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    pub participants: Option<i64>,
+    /// `exact` when absent.
+    pub participants_precision: Option<Precision>,
+}
+
+fn whole(draft: &CampaignEventDraft) -> Result<(), ValidationError> {
+    draft.year.map_or(Ok(()), |year| rules::in_year(year, draft.held_on, "held_on"))
+}
+
+/// Which events of campaigns.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct CampaignEventFilter {
+    /// This organization and all below it.
+    pub organization_id: Option<Id>,
+    #[param(inline)]
+    pub organization_level: Option<OrganizationLevel>,
+    pub code: Option<String>,
+    /// Part of the name.
+    pub q: Option<String>,
+    pub campaign_id: Option<Id>,
+    /// Those of campaigns of this kind.
+    #[param(inline)]
+    pub campaign_kind: Option<CampaignKind>,
+    /// One or several, separated by commas.
+    #[param(inline)]
+    pub kind: Option<Vec<CampaignEventKind>>,
+    /// Counted in this year.
+    pub year: Option<i32>,
+    /// Held on this day or later; records without a day are left out.
+    pub from: Option<NaiveDate>,
+    /// Held on this day or earlier; records without a day are left out.
+    pub to: Option<NaiveDate>,
+}
+
+pub struct CampaignEvents;
+
+/// Scope and filter as a query: list, count and figure all start here.
+fn query(scope: &Scope, filter: &CampaignEventFilter) -> t::BoxedQuery<'static, Any> {
+    let mut query =
+        t::table.filter(scope.within(filter.organization_id, filter.organization_level).holds(t::organization_id)).into_boxed::<Any>();
+    if let Some(code) = &filter.code {
+        query = query.filter(t::code.eq(code.clone()));
+    }
+    for found in filter.q.iter().flat_map(|q| grams::matching(CampaignEvents::NAME, q)) {
+        query = query.filter(found.holds(t::id));
+    }
+    if let Some(id) = filter.campaign_id {
+        query = query.filter(t::campaign_id.eq(id));
+    }
+    if let Some(kind) = filter.campaign_kind {
+        let of_kind = Subset(vec![Part::Sql("SELECT id FROM campaigns WHERE kind = "), Part::Text(kind.code().to_owned())]);
+        query = query.filter(of_kind.holds(t::campaign_id));
+    }
+    if let Some(kinds) = &filter.kind {
+        query = query.filter(t::kind.eq_any(kinds.clone()));
+    }
+    if let Some(year) = filter.year {
+        query = query.filter(t::year.eq(year));
+    }
+    if let Some(day) = filter.from {
+        query = query.filter(t::held_on.ge(day));
+    }
+    if let Some(day) = filter.to {
+        query = query.filter(t::held_on.le(day));
+    }
+    query
+}
+
+fn row(id: Id, version: i32, created_at: Instant, now: Instant, year: i32, draft: CampaignEventDraft) -> CampaignEvent {
+    CampaignEvent {
+        id,
+        code: code_or_new(draft.code.as_deref()),
+        organization_id: draft.organization_id,
+        campaign_id: draft.campaign_id,
+        name: draft.name,
+        kind: draft.kind,
+        year,
+        held_on: draft.held_on,
+        place: draft.place,
+        participants: draft.participants,
+        participants_precision: draft.participants_precision.unwrap_or(Precision::Exact),
+        version,
+        created_at,
+        updated_at: now,
+    }
+}
+
+/// The year of each draft: that given, that of its day, or else its campaign's. Faults of references have pointers that
+/// `at` makes from a draft's index and a field.
+fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[CampaignEventDraft], at: impl Fn(usize, &str) -> String) -> Result<Vec<i32>> {
+    let mut faults: Vec<Fault> = Vec::new();
+    let wanted = drafts.iter().enumerate().map(|(i, draft)| (at(i, "organization_id"), Some(draft.organization_id)));
+    rules::all_in_scope(tx.conn, scope, "organizations", wanted.collect::<Vec<_>>(), &mut faults)?;
+    let campaigns = campaigns::years(tx.conn, scope, drafts.iter().map(|draft| draft.campaign_id).collect())?;
+    let mut years = Vec::with_capacity(drafts.len());
+    for (i, draft) in drafts.iter().enumerate() {
+        match campaigns.get(&draft.campaign_id) {
+            Some(year) => years.push(draft.year.or(draft.held_on.map(|day| day.year())).unwrap_or(*year)),
+            None => faults.push(Fault::unknown_reference(at(i, "campaign_id"))),
+        }
+    }
+    Error::unless_empty(faults)?;
+    Ok(years)
+}
+
+impl Resource for CampaignEvents {
+    const NAME: &'static str = "campaign_events";
+    const LABEL: (&'static str, &'static str) = ("活动场次", "campaign event");
+    const AREA: Area = Area::Publicity;
+    const REFERENCES: &'static [Reference] =
+        &[Reference::ORGANIZATION, Reference { field: "campaign_id", column: "campaign_code", of: "campaigns" }];
+
+    type View = CampaignEvent;
+    type Draft = CampaignEventDraft;
+    type Filter = CampaignEventFilter;
+
+    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
+        Ok(windowed!(query(scope, filter), t, window).select(CampaignEvent::as_select()).load(conn)?)
+    }
+
+    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
+        Ok(query(scope, filter).count().get_result(conn)?)
+    }
+
+    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(CampaignEvent::as_select()).first(conn)?)
+    }
+
+    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
+    }
+
+    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
+    }
+
+    fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
+        let years = check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
+        let now = tx.now;
+        let rows: Vec<CampaignEvent> =
+            drafts.into_iter().zip(years).map(|(draft, year)| row(Id::new(), 1, now, now, year, draft)).collect();
+        insert_all!(&mut *tx.conn, t::table, rows)?;
+        grams::add(tx.conn, Self::NAME, rows.iter().filter_map(|event| Some((event.id, event.name.as_deref()?))))?;
+        Ok(rows)
+    }
+
+    fn draft(_: &mut Tx<'_>, view: &Self::View) -> Result<Self::Draft> {
+        let event = view.clone();
+        Ok(CampaignEventDraft {
+            code: Some(event.code),
+            organization_id: event.organization_id,
+            campaign_id: event.campaign_id,
+            name: event.name,
+            kind: event.kind,
+            year: Some(event.year),
+            held_on: event.held_on,
+            place: event.place,
+            participants: event.participants,
+            participants_precision: Some(event.participants_precision),
+        })
+    }
+
+    fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
+        let years = check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
+        let year = years.first().copied().unwrap_or(before.year);
+        let after = row(before.id, before.version + 1, before.created_at, tx.now, year, draft);
+        let saved =
+            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
+        if saved == 0 {
+            return Err(stale(before.version + 1));
+        }
+        if before.name != after.name {
+            grams::replace(tx.conn, Self::NAME, after.id, after.name.as_deref())?;
+        }
+        Ok(after)
+    }
+
+    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
+        grams::replace(tx.conn, Self::NAME, before.id, None)?;
+        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
+        Ok(())
+    }
+
+    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
+        let holders: Vec<Id> = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
+        let records = Self::count(conn, scope, filter)?;
+        Ok(match measure {
+            Measure::People => {
+                let sum = diesel::dsl::sql::<Nullable<BigInt>>("CAST(SUM(participants) AS BIGINT)");
+                let value: Option<i64> = query(scope, filter).select(sum).get_result(conn)?;
+                let precisions: Vec<Precision> = query(scope, filter).select(t::participants_precision).distinct().load(conn)?;
+                Measured::sum(value, precisions, records, holders)
+            }
+            Measure::Organizations => {
+                Measured { value: Some(i64::try_from(holders.len()).map_err(Error::internal)?), ..Measured::count(records, holders) }
+            }
+            _ => Measured::count(records, holders),
+        })
+    }
+}

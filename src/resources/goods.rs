@@ -175,7 +175,7 @@ fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[GoodsDraft], at: i
 
 impl Resource for AllGoods {
     const NAME: &'static str = "goods";
-    const LABEL: (&'static str, &'static str) = ("宣传品", "kind of goods");
+    const LABEL: (&'static str, &'static str) = ("宣传品", "publicity item");
     const AREA: Area = Area::Publicity;
     const REFERENCES: &'static [Reference] = &[Reference::ORGANIZATION];
 

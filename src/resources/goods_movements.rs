@@ -323,7 +323,11 @@ impl Resource for GoodsMovements {
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
+        // What is given back to the stock is what this version took: another may take another quantity, or be gone.
+        let gone = diesel::delete(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).execute(tx.conn)?;
+        if gone == 0 {
+            return Err(stale(before.version + 1));
+        }
         adjust_all(tx, &[(before.goods_id, -change(before.direction, before.quantity))], |_| String::new())?;
         Ok(())
     }

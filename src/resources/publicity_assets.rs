@@ -197,19 +197,21 @@ pub struct PublicityAssetDraft {
     pub note: Option<String>,
 }
 
-fn label(category: AssetCategory) -> (&'static str, &'static str) {
-    AssetCategory::ENTRIES.iter().find(|(code, ..)| *code == category.code()).map_or(("", ""), |(_, zh, en)| (zh, en))
+/// What an entry of a dictionary is called.
+fn label<E: TextEnum>(entry: E) -> (&'static str, &'static str) {
+    E::ENTRIES.iter().find(|(code, ..)| *code == entry.code()).map_or(("", ""), |(_, zh, en)| (zh, en))
 }
 
 fn whole(draft: &PublicityAssetDraft) -> Result<(), ValidationError> {
     if let Some(kind) = draft.kind.filter(|kind| kind.category() != draft.category) {
+        let (kind_zh, kind_en) = label(kind);
         let (zh, en) = label(kind.category());
         return Err(refusal(
             Some("kind"),
             "kind_outside_category",
             &Says::new(
-                format!("“{}”属于大类“{zh}”；请改种类或大类", kind.code()),
-                format!("'{}' is a kind of the category '{en}'; change the one or the other", kind.code()),
+                format!("“{kind_zh}”属于大类“{zh}”；请改种类或大类"),
+                format!("'{kind_en}' belongs to the category '{en}'; change the one or the other"),
             ),
         ));
     }

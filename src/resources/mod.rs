@@ -1,9 +1,13 @@
 //! One slice per URL segment.
 
+pub mod circulars;
+pub mod inspections;
 pub mod organizations;
 pub mod persons;
 pub mod references;
 pub mod rules;
+pub mod targets;
+pub mod trainings;
 pub mod volunteer_teams;
 pub mod workstations;
 
@@ -16,5 +20,9 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<persons::Persons>::new())),
         Box::leak(Box::new(Of::<workstations::Workstations>::new())),
         Box::leak(Box::new(Of::<volunteer_teams::VolunteerTeams>::new())),
+        Box::leak(Box::new(Of::<trainings::Trainings>::new())),
+        Box::leak(Box::new(Of::<inspections::Inspections>::new())),
+        Box::leak(Box::new(Of::<circulars::Circulars>::new())),
+        Box::leak(Box::new(Of::<targets::Targets>::new())),
     ]
 }

@@ -9,6 +9,7 @@ pub mod rules;
 pub mod targets;
 pub mod trainings;
 pub mod volunteer_teams;
+pub mod welfare_programmes;
 pub mod workstations;
 
 use crate::web::verbs::{Of, Verbs};
@@ -24,5 +25,6 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<inspections::Inspections>::new())),
         Box::leak(Box::new(Of::<circulars::Circulars>::new())),
         Box::leak(Box::new(Of::<targets::Targets>::new())),
+        Box::leak(Box::new(Of::<welfare_programmes::WelfareProgrammes>::new())),
     ]
 }

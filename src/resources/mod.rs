@@ -1,6 +1,7 @@
 //! One slice per URL segment.
 
 pub mod circulars;
+pub mod disbursements;
 pub mod inspections;
 pub mod organizations;
 pub mod persons;
@@ -9,6 +10,7 @@ pub mod rules;
 pub mod targets;
 pub mod trainings;
 pub mod volunteer_teams;
+pub mod welfare_batches;
 pub mod welfare_programmes;
 pub mod workstations;
 
@@ -26,5 +28,7 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<circulars::Circulars>::new())),
         Box::leak(Box::new(Of::<targets::Targets>::new())),
         Box::leak(Box::new(Of::<welfare_programmes::WelfareProgrammes>::new())),
+        Box::leak(Box::new(Of::<welfare_batches::WelfareBatches>::new())),
+        Box::leak(Box::new(Of::<disbursements::Disbursements>::new())),
     ]
 }

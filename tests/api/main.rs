@@ -10,3 +10,5 @@ mod organizations;
 mod persons;
 mod session;
 mod volunteer_teams;
+mod welfare;
+mod year;

@@ -14,7 +14,7 @@ use validator::{Validate, ValidationError};
 use super::goods::{self, GoodsKind, Stock};
 use super::rules;
 use crate::db::{Any, AnyConnection, Part, Subset, Tx, insert_all};
-use crate::error::{Error, Fault, Result, Says};
+use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::goods_movements as t;
 use crate::types::{Id, Instant, Precision, TextEnum, code_or_new, text_enum};
@@ -328,8 +328,17 @@ impl Resource for GoodsMovements {
         if gone == 0 {
             return Err(stale(before.version + 1));
         }
-        adjust_all(tx, &[(before.goods_id, -change(before.direction, before.quantity))], |_| String::new())?;
-        Ok(())
+        // Nothing that was sent is wrong: the state is in the way.
+        adjust_all(tx, &[(before.goods_id, -change(before.direction, before.quantity))], |_| String::new()).map_err(|error| {
+            if error.faults.is_empty() {
+                return error;
+            }
+            Error::because(
+                Code::Conflict,
+                "这批宣传品已有部分发放，删除后库存将小于零；请先删除相应的发放记录",
+                "part of these goods has been issued, and without this record the stock would fall below zero; delete what was issued first",
+            )
+        })
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {

@@ -2,9 +2,14 @@
 
 pub mod campaign_events;
 pub mod campaigns;
+pub mod circulars;
 pub mod demonstration_units;
+pub mod dependants;
+pub mod disbursements;
 pub mod goods;
 pub mod goods_movements;
+pub mod heroes;
+pub mod inspections;
 pub mod media_items;
 pub mod media_placements;
 pub mod organizations;
@@ -14,7 +19,11 @@ pub mod publicity_assets;
 pub mod references;
 pub mod rules;
 pub mod stages;
+pub mod targets;
+pub mod trainings;
 pub mod volunteer_teams;
+pub mod welfare_batches;
+pub mod welfare_programmes;
 pub mod workstations;
 
 use crate::web::verbs::{Of, Verbs};
@@ -35,5 +44,14 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<goods_movements::GoodsMovements>::new())),
         Box::leak(Box::new(Of::<media_items::MediaItems>::new())),
         Box::leak(Box::new(Of::<media_placements::MediaPlacements>::new())),
+        Box::leak(Box::new(Of::<trainings::Trainings>::new())),
+        Box::leak(Box::new(Of::<inspections::Inspections>::new())),
+        Box::leak(Box::new(Of::<circulars::Circulars>::new())),
+        Box::leak(Box::new(Of::<targets::Targets>::new())),
+        Box::leak(Box::new(Of::<heroes::Heroes>::new())),
+        Box::leak(Box::new(Of::<dependants::Dependants>::new())),
+        Box::leak(Box::new(Of::<welfare_programmes::WelfareProgrammes>::new())),
+        Box::leak(Box::new(Of::<welfare_batches::WelfareBatches>::new())),
+        Box::leak(Box::new(Of::<disbursements::Disbursements>::new())),
     ]
 }

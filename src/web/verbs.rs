@@ -247,7 +247,7 @@ fn merge_patch(target: &mut Value, patch: &Value) {
 }
 
 /// What changed between two views: `{"field": [before, after]}`.
-fn difference(before: &impl Serialize, after: &impl Serialize) -> Result<Value> {
+pub fn difference(before: &impl Serialize, after: &impl Serialize) -> Result<Value> {
     let (before, after) = (serde_json::to_value(before).map_err(Error::internal)?, serde_json::to_value(after).map_err(Error::internal)?);
     let (Value::Object(before), Value::Object(after)) = (before, after) else { return Ok(Value::Null) };
     Ok(after

@@ -5,8 +5,12 @@
 mod contract;
 mod database;
 mod figures;
+mod heroes;
 mod hosts;
 mod organizations;
 mod persons;
+mod publicity;
 mod session;
 mod volunteer_teams;
+mod welfare;
+mod year;

@@ -1,0 +1,252 @@
+//! Dependants (家属): who belongs to a hero's family, how, and since when.
+
+use chrono::NaiveDate;
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use validator::{Validate, ValidationError};
+
+use super::rules;
+use crate::db::{Any, AnyConnection, Part, Subset, Tx, grams, insert_all};
+use crate::error::{Error, Result};
+use crate::policy::{Area, OrganizationLevel, Scope};
+use crate::schema::dependants as t;
+use crate::types::{Id, Instant, code_or_new, text_enum};
+use crate::web::verbs::stale;
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+
+text_enum! {
+    /// What a dependant is to the hero.
+    Relation {
+        Spouse = "spouse", "配偶", "spouse";
+        Child = "child", "子女", "child";
+        Parent = "parent", "父母", "parent";
+        Sibling = "sibling", "兄弟姐妹", "sibling";
+        Other = "other", "其他", "other";
+    }
+}
+
+/// A dependant.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
+#[diesel(table_name = t, treat_none_as_default_value = false, treat_none_as_null = true)]
+pub struct Dependant {
+    pub id: Id,
+    pub code: String,
+    pub organization_id: Id,
+    pub person_id: Id,
+    pub hero_id: Id,
+    pub relation: Relation,
+    /// Since when; null where unknown.
+    pub from_on: Option<NaiveDate>,
+    pub to_on: Option<NaiveDate>,
+    /// Counts the changes; the ETag.
+    pub version: i32,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+}
+
+impl Viewed for Dependant {
+    fn id(&self) -> Id {
+        self.id
+    }
+    fn code(&self) -> &str {
+        &self.code
+    }
+    fn version(&self) -> i32 {
+        self.version
+    }
+    fn organization_id(&self) -> Option<Id> {
+        Some(self.organization_id)
+    }
+}
+
+/// What may be written of a dependant.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[validate(schema(function = "whole"))]
+pub struct DependantDraft {
+    /// Made by the service when absent.
+    #[schema(min_length = 1, max_length = 64)]
+    #[validate(custom(function = "rules::code"))]
+    pub code: Option<String>,
+    pub organization_id: Id,
+    /// Who it is; fixed once written.
+    pub person_id: Id,
+    pub hero_id: Id,
+    pub relation: Relation,
+    pub from_on: Option<NaiveDate>,
+    pub to_on: Option<NaiveDate>,
+}
+
+fn whole(draft: &DependantDraft) -> Result<(), ValidationError> {
+    rules::in_order(draft.from_on, draft.to_on, "to_on")
+}
+
+/// Which dependants.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct DependantFilter {
+    /// This organization and all below it.
+    pub organization_id: Option<Id>,
+    #[param(inline)]
+    pub organization_level: Option<OrganizationLevel>,
+    pub code: Option<String>,
+    /// Part of the person's name.
+    pub q: Option<String>,
+    pub person_id: Option<Id>,
+    pub hero_id: Option<Id>,
+    #[param(inline)]
+    pub relation: Option<Relation>,
+    /// Those who were dependants on this day, as far as is known.
+    pub as_at: Option<NaiveDate>,
+}
+
+pub struct Dependants;
+
+/// Scope and filter as a query: list, count and figure all start here.
+fn query(scope: &Scope, filter: &DependantFilter) -> t::BoxedQuery<'static, Any> {
+    let mut query = match scope.own() {
+        // One's own record, and the family of the hero that one is.
+        Some(own) => {
+            let of_hero = Subset(vec![Part::Sql("SELECT id FROM heroes WHERE person_id = "), Part::Id(own)]);
+            let mine = t::person_id.eq(own).or(of_hero.holds(t::hero_id));
+            t::table.filter(scope.organizations().holds(t::organization_id).or(mine)).into_boxed::<Any>()
+        }
+        None => t::table.filter(scope.organizations().holds(t::organization_id)).into_boxed::<Any>(),
+    };
+    if filter.organization_id.is_some() || filter.organization_level.is_some() {
+        query = query.filter(scope.within(filter.organization_id, filter.organization_level).holds(t::organization_id));
+    }
+    if let Some(code) = &filter.code {
+        query = query.filter(t::code.eq(code.clone()));
+    }
+    for found in filter.q.iter().flat_map(|q| grams::matching("persons", q)) {
+        query = query.filter(found.holds(t::person_id));
+    }
+    if let Some(id) = filter.person_id {
+        query = query.filter(t::person_id.eq(id));
+    }
+    if let Some(id) = filter.hero_id {
+        query = query.filter(t::hero_id.eq(id));
+    }
+    if let Some(relation) = filter.relation {
+        query = query.filter(t::relation.eq(relation));
+    }
+    if let Some(day) = filter.as_at {
+        query = query.filter(t::from_on.is_null().or(t::from_on.le(day))).filter(t::to_on.is_null().or(t::to_on.gt(day)));
+    }
+    query
+}
+
+fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: DependantDraft) -> Dependant {
+    Dependant {
+        id,
+        code: code_or_new(draft.code.as_deref()),
+        organization_id: draft.organization_id,
+        person_id: draft.person_id,
+        hero_id: draft.hero_id,
+        relation: draft.relation,
+        from_on: draft.from_on,
+        to_on: draft.to_on,
+        version,
+        created_at,
+        updated_at: now,
+    }
+}
+
+fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[DependantDraft], at: impl Fn(usize, &str) -> String) -> Result<()> {
+    let mut faults = Vec::new();
+    let mut check = |of, field: &str, id: fn(&DependantDraft) -> Option<Id>| {
+        let wanted = drafts.iter().enumerate().map(|(i, draft)| (at(i, field), id(draft)));
+        rules::all_in_scope(tx.conn, scope, of, wanted.collect::<Vec<_>>(), &mut faults)
+    };
+    check("organizations", "organization_id", |draft| Some(draft.organization_id))?;
+    check("persons", "person_id", |draft| Some(draft.person_id))?;
+    check("heroes", "hero_id", |draft| Some(draft.hero_id))?;
+    Error::unless_empty(faults)
+}
+
+impl Resource for Dependants {
+    const NAME: &'static str = "dependants";
+    const LABEL: (&'static str, &'static str) = ("家属", "dependant");
+    const AREA: Area = Area::Heroes;
+    const REFERENCES: &'static [Reference] = &[
+        Reference::ORGANIZATION,
+        Reference { field: "person_id", column: "person_code", of: "persons" },
+        Reference { field: "hero_id", column: "hero_code", of: "heroes" },
+    ];
+
+    type View = Dependant;
+    type Draft = DependantDraft;
+    type Filter = DependantFilter;
+
+    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
+        Ok(windowed!(query(scope, filter), t, window).select(Dependant::as_select()).load(conn)?)
+    }
+
+    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
+        Ok(query(scope, filter).count().get_result(conn)?)
+    }
+
+    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Dependant::as_select()).first(conn)?)
+    }
+
+    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
+    }
+
+    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
+    }
+
+    fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
+        check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
+        let now = tx.now;
+        let rows: Vec<Dependant> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect();
+        insert_all!(&mut *tx.conn, t::table, rows)?;
+        Ok(rows)
+    }
+
+    fn draft(_: &mut Tx<'_>, view: &Self::View) -> Result<Self::Draft> {
+        let record = view.clone();
+        Ok(DependantDraft {
+            code: Some(record.code),
+            organization_id: record.organization_id,
+            person_id: record.person_id,
+            hero_id: record.hero_id,
+            relation: record.relation,
+            from_on: record.from_on,
+            to_on: record.to_on,
+        })
+    }
+
+    fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
+        check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
+        if draft.person_id != before.person_id {
+            return Err(Error::field(
+                "/person_id",
+                "fixed",
+                "记录所属的人不能更改；请删除后重新登记",
+                "the person of a record does not change; delete the record and register it anew",
+            ));
+        }
+        let after = row(before.id, before.version + 1, before.created_at, tx.now, draft);
+        let saved =
+            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
+        if saved == 0 {
+            return Err(stale(before.version + 1));
+        }
+        Ok(after)
+    }
+
+    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
+        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
+        Ok(())
+    }
+
+    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, _: Measure) -> Result<Measured> {
+        let holders = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
+        Ok(Measured::count(Self::count(conn, scope, filter)?, holders))
+    }
+}

@@ -1,0 +1,299 @@
+//! The steps of a disbursement, alone and with all others of its batch.
+//!
+//! Whoever writes to a batch's disbursements takes the batch's own row first: so a batch step sees and moves the very
+//! records that its sums were made of, and two writers never wait for each other. The new version that this gives to
+//! the batch also keeps its ETag true, since its view shows the sums.
+
+use chrono::NaiveDate;
+use diesel::prelude::*;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::states::{self, DisbursementState, Hand};
+use super::{Disbursement, t};
+use crate::db::{AnyConnection, Tx};
+use crate::error::{Code, Error, Result};
+use crate::policy::{Action, Scope};
+use crate::resources::disbursements::{Disbursements, sums};
+use crate::schema::welfare_batches;
+use crate::types::{Id, Instant, TextEnum, business_today};
+use crate::web::Resource;
+use crate::web::resource::Step;
+use crate::web::shape::Shape;
+use crate::web::verbs::{difference, stale};
+
+/// Why a disbursement is sent back or ended.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReasonBody {
+    /// Told to who prepared it.
+    #[schema(min_length = 1, max_length = 500)]
+    reason: String,
+}
+
+/// When money went out.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PaidBody {
+    /// Not later than today.
+    paid_on: NaiveDate,
+}
+
+/// When a benefit in kind was handed over.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveredBody {
+    /// Not later than today; null where the day is not known.
+    delivered_on: Option<NaiveDate>,
+}
+
+/// What a step's body says.
+#[derive(Debug, Default)]
+struct Note {
+    reason: Option<String>,
+    on: Option<NaiveDate>,
+}
+
+fn note(action: Action, body: &Value, now: Instant) -> Result<Note> {
+    fn read<T: serde::de::DeserializeOwned>(body: &Value) -> Result<T> {
+        serde_json::from_value(body.clone()).map_err(Error::internal)
+    }
+    let (note, field) = match action {
+        Action::Return | Action::Reject | Action::Cancel => {
+            let reason = read::<ReasonBody>(body)?.reason.trim().to_owned();
+            if reason.is_empty() {
+                return Err(Error::field("/reason", "required", "请写明原因", "say why"));
+            }
+            (Note { reason: Some(reason), on: None }, "")
+        }
+        Action::Pay => (Note { reason: None, on: Some(read::<PaidBody>(body)?.paid_on) }, "/paid_on"),
+        Action::Deliver => (Note { reason: None, on: read::<DeliveredBody>(body)?.delivered_on }, "/delivered_on"),
+        _ => (Note::default(), ""),
+    };
+    let today = business_today(now);
+    match note.on {
+        Some(day) if day > today => Err(Error::field(
+            field,
+            "in_the_future",
+            format!("日期不能晚于今天（{today}）"),
+            format!("the day must not be later than today ({today})"),
+        )),
+        _ => Ok(note),
+    }
+}
+
+/// The columns that a step writes; `None` leaves a column as it is.
+#[derive(AsChangeset)]
+#[diesel(table_name = t)]
+struct Moved {
+    state: DisbursementState,
+    reason: Option<Option<String>>,
+    approved_by: Option<Id>,
+    paid_by: Option<Id>,
+    paid_on: Option<Option<NaiveDate>>,
+    updated_at: Instant,
+}
+
+impl Moved {
+    fn by(action: Action, to: DisbursementState, note: Note, actor: Id, now: Instant) -> Self {
+        let given = matches!(action, Action::Pay | Action::Deliver);
+        Self {
+            state: to,
+            reason: match action {
+                Action::Return | Action::Reject | Action::Cancel => Some(note.reason),
+                // Why it was once sent back is settled.
+                Action::Submit => Some(None),
+                _ => None,
+            },
+            approved_by: (action == Action::Approve).then_some(actor),
+            paid_by: given.then_some(actor),
+            paid_on: given.then_some(note.on),
+            updated_at: now,
+        }
+    }
+
+    /// The record as the database has it after the step.
+    fn applied(&self, before: &Disbursement) -> Disbursement {
+        let mut after = before.clone();
+        after.state = self.state;
+        if let Some(reason) = &self.reason {
+            after.reason.clone_from(reason);
+        }
+        after.approved_by = self.approved_by.or(before.approved_by);
+        after.paid_by = self.paid_by.or(before.paid_by);
+        after.paid_on = self.paid_on.unwrap_or(before.paid_on);
+        after.version += 1;
+        after.updated_at = self.updated_at;
+        after
+    }
+}
+
+fn lost_race() -> Error {
+    Error::because(
+        Code::StepNotAllowed,
+        "这笔发放刚刚被他人处理，请重新读取后再操作",
+        "somebody else has just dealt with this disbursement; read it again",
+    )
+}
+
+/// Takes the rows of batches for this transaction, and tells their readers that something in them changes.
+pub fn take_batches(tx: &mut Tx<'_>, ids: impl IntoIterator<Item = Option<Id>>) -> Result<()> {
+    let mut ids: Vec<Id> = ids.into_iter().flatten().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    // One by one in the order of their ids, so that no two writers hold what the other waits for.
+    for id in ids {
+        diesel::update(welfare_batches::table.filter(welfare_batches::id.eq(id)))
+            .set((welfare_batches::version.eq(welfare_batches::version + 1), welfare_batches::updated_at.eq(tx.now)))
+            .execute(tx.conn)?;
+    }
+    Ok(())
+}
+
+/// One step of one disbursement.
+fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, body: &Value) -> Result<Disbursement> {
+    let actor = tx.actor()?;
+    let note = note(action, body, tx.now)?;
+    take_batches(tx, [before.batch_id])?;
+    if let AnyConnection::Pg(c) = &mut *tx.conn {
+        t::table.filter(t::id.eq(before.id)).select(t::id).for_update().load::<Id>(c)?;
+    }
+    let present = Disbursements::find(tx.conn, scope, before.id)?;
+    if present.version != before.version {
+        return Err(lost_race());
+    }
+    let to = states::next(present.state, action, present.form).ok_or_else(lost_race)?;
+    if let Some(hand) = states::earlier_hand(action, actor, present.prepared_by, present.approved_by) {
+        return Err(states::needs_another_person(action, hand, &[present.code]));
+    }
+    if let (Action::Submit, Some(batch_id)) = (action, present.batch_id) {
+        agrees(tx, batch_id)?;
+    }
+    let moved = Moved::by(action, to, note, actor, tx.now);
+    let one = t::table.filter(t::id.eq(present.id)).filter(t::version.eq(present.version)).filter(t::state.eq(present.state));
+    let saved = diesel::update(one).set((&moved, t::version.eq(t::version + 1))).execute(tx.conn)?;
+    if saved == 0 {
+        return Err(lost_race());
+    }
+    Ok(moved.applied(&present))
+}
+
+/// What a batch comes to is what its control totals say.
+fn agrees(tx: &mut Tx<'_>, batch_id: Id) -> Result<()> {
+    let (people, fen): (Option<i64>, Option<i64>) = welfare_batches::table
+        .filter(welfare_batches::id.eq(batch_id))
+        .select((welfare_batches::control_people, welfare_batches::control_fen))
+        .first(tx.conn)?;
+    if people.is_none() && fen.is_none() {
+        return Ok(());
+    }
+    let all = sums(tx.conn, &[batch_id])?;
+    states::agrees(people, fen, all.get(&batch_id).map(super::BatchTotals::sums).unwrap_or_default())
+}
+
+/// One step of all disbursements of a batch that stand where it begins: all of them or none.
+///
+/// The batch is at `version` still, or the caller decides over something that they haven't seen.
+pub fn take_all(tx: &mut Tx<'_>, scope: &Scope, batch_id: Id, version: i32, action: Action, body: &Value) -> Result<()> {
+    let actor = tx.actor()?;
+    let note = note(action, body, tx.now)?;
+    let from = states::batch_source(action).ok_or_else(|| Error::internal("a batch has no such step"))?;
+    let now = tx.now;
+    let held = diesel::update(welfare_batches::table.filter(welfare_batches::id.eq(batch_id)).filter(welfare_batches::version.eq(version)))
+        .set((welfare_batches::version.eq(version + 1), welfare_batches::updated_at.eq(now)))
+        .execute(tx.conn)?;
+    if held == 0 {
+        return Err(stale(version + 1));
+    }
+    if let AnyConnection::Pg(c) = &mut *tx.conn {
+        t::table.filter(t::batch_id.eq(batch_id)).filter(t::state.eq(from)).order(t::id).select(t::id).for_update().load::<Id>(c)?;
+    }
+    let before: Vec<Disbursement> = t::table
+        .filter(t::batch_id.eq(batch_id))
+        .filter(t::state.eq(from))
+        .filter(scope.organizations().holds(t::organization_id))
+        .order(t::id)
+        .select(Disbursement::as_select())
+        .load(tx.conn)?;
+    let all: i64 = t::table.filter(t::batch_id.eq(batch_id)).filter(t::state.eq(from)).count().get_result(tx.conn)?;
+    let outside = all - i64::try_from(before.len()).map_err(Error::internal)?;
+    if outside > 0 {
+        return Err(Error::because(
+            Code::Forbidden,
+            format!("本批次中有 {outside} 笔发放属于您管辖范围以外的单位，不能整批办理；请由上级单位办理，或逐笔办理"),
+            format!(
+                "{outside} disbursements of the batch belong to organizations outside your reach; ask who is above them, or take the others one by one"
+            ),
+        ));
+    }
+    let to = before.first().and_then(|first| states::next(from, action, first.form)).ok_or_else(lost_race)?;
+    for hand in [Hand::Prepared, Hand::Approved] {
+        let touched = before.iter().filter(|d| states::earlier_hand(action, actor, d.prepared_by, d.approved_by) == Some(hand));
+        let codes: Vec<String> = touched.map(|d| d.code.clone()).collect();
+        if !codes.is_empty() {
+            return Err(states::needs_another_person(action, hand, &codes));
+        }
+    }
+    if action == Action::Submit {
+        agrees(tx, batch_id)?;
+    }
+    let moved = Moved::by(action, to, note, actor, now);
+    let saved = diesel::update(t::table.filter(t::batch_id.eq(batch_id)).filter(t::state.eq(from)))
+        .set((&moved, t::version.eq(t::version + 1)))
+        .execute(tx.conn)?;
+    if saved != before.len() {
+        return Err(lost_race());
+    }
+    for disbursement in &before {
+        let detail = difference(disbursement, &moved.applied(disbursement))?;
+        tx.audit(action.code(), Disbursements::NAME, Some(disbursement.id), Some(disbursement.organization_id), Some(&detail));
+    }
+    Ok(())
+}
+
+/// The shape of a step's body, the same for one and for many.
+pub fn body_of(action: Action) -> Option<fn() -> Shape> {
+    match action {
+        Action::Return | Action::Reject | Action::Cancel => Some(Shape::of::<ReasonBody>),
+        Action::Pay => Some(Shape::of::<PaidBody>),
+        Action::Deliver => Some(Shape::of::<DeliveredBody>),
+        _ => None,
+    }
+}
+
+/// The steps of one disbursement.
+pub fn all() -> Vec<Step<Disbursements>> {
+    type Run = crate::web::resource::Run<Disbursements>;
+    let steps: [(Action, &'static str, bool, Run); 8] = [
+        (Action::Submit, "提交审批 / Submit for approval", true, |tx, scope, before, body| {
+            take(tx, scope, &before, Action::Submit, body)
+        }),
+        (Action::Return, "退回修改 / Return to be mended", false, |tx, scope, before, body| {
+            take(tx, scope, &before, Action::Return, body)
+        }),
+        (Action::Approve, "批准（不得为编制人） / Approve: by another than who prepared it", true, |tx, scope, before, body| {
+            take(tx, scope, &before, Action::Approve, body)
+        }),
+        (Action::Reject, "驳回 / Reject", false, |tx, scope, before, body| take(tx, scope, &before, Action::Reject, body)),
+        (
+            Action::Pay,
+            "支付（不得为编制人或批准人） / Pay: by another than who prepared or approved it",
+            true,
+            |tx, scope, before, body| take(tx, scope, &before, Action::Pay, body),
+        ),
+        (
+            Action::Deliver,
+            "交付实物或服务（不得为编制人或批准人） / Deliver in kind: by another than who prepared or approved it",
+            true,
+            |tx, scope, before, body| take(tx, scope, &before, Action::Deliver, body),
+        ),
+        (Action::Acknowledge, "确认收讫 / Acknowledge the receipt", false, |tx, scope, before, body| {
+            take(tx, scope, &before, Action::Acknowledge, body)
+        }),
+        (Action::Cancel, "取消（支付前） / Cancel before payment", true, |tx, scope, before, body| {
+            take(tx, scope, &before, Action::Cancel, body)
+        }),
+    ];
+    steps.into_iter().map(|(action, summary, needs_key, run)| Step { action, summary, body: body_of(action), needs_key, run }).collect()
+}

@@ -1,0 +1,232 @@
+//! Inspections (检查督导): which association looked into the work of which, and what it found.
+
+use chrono::NaiveDate;
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use validator::{Validate, ValidationError};
+
+use super::rules;
+use crate::db::{Any, AnyConnection, Tx, insert_all};
+use crate::error::{Error, Fault, Result};
+use crate::policy::{Area, OrganizationLevel, Scope};
+use crate::schema::inspections as t;
+use crate::types::{Id, Instant, code_or_new};
+use crate::web::verbs::stale;
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+
+/// An inspection.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
+#[diesel(table_name = t, treat_none_as_default_value = false, treat_none_as_null = true)]
+pub struct Inspection {
+    pub id: Id,
+    /// Unique code that people use.
+    pub code: String,
+    /// The association that was inspected.
+    pub organization_id: Id,
+    /// The association that inspected.
+    pub inspector_id: Id,
+    /// The year that it counts in.
+    pub year: i32,
+    pub inspected_on: Option<NaiveDate>,
+    /// What was looked into.
+    pub topics: String,
+    pub findings: Option<String>,
+    /// Counts the changes; the ETag.
+    pub version: i32,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+}
+
+impl Viewed for Inspection {
+    fn id(&self) -> Id {
+        self.id
+    }
+    fn code(&self) -> &str {
+        &self.code
+    }
+    fn version(&self) -> i32 {
+        self.version
+    }
+    fn organization_id(&self) -> Option<Id> {
+        Some(self.organization_id)
+    }
+}
+
+/// What may be written of an inspection.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[validate(schema(function = "whole"))]
+pub struct InspectionDraft {
+    /// Made by the service when absent.
+    #[schema(min_length = 1, max_length = 64)]
+    #[validate(custom(function = "rules::code"))]
+    pub code: Option<String>,
+    /// The association that was inspected.
+    pub organization_id: Id,
+    /// The association that inspected.
+    pub inspector_id: Id,
+    /// That of `inspected_on` when absent.
+    #[schema(minimum = 1949, maximum = 2100)]
+    pub year: Option<i32>,
+    pub inspected_on: Option<NaiveDate>,
+    /// What was looked into.
+    #[schema(min_length = 1, max_length = 1000)]
+    pub topics: String,
+    #[schema(min_length = 1, max_length = 4000)]
+    pub findings: Option<String>,
+}
+
+fn whole(draft: &InspectionDraft) -> Result<(), ValidationError> {
+    rules::year_known(draft.year, draft.inspected_on, "inspected_on")
+}
+
+/// Which inspections.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct InspectionFilter {
+    /// This organization and all below it.
+    pub organization_id: Option<Id>,
+    #[param(inline)]
+    pub organization_level: Option<OrganizationLevel>,
+    pub code: Option<String>,
+    pub year: Option<i32>,
+    pub inspector_id: Option<Id>,
+    /// Inspected on this day or later.
+    pub from: Option<NaiveDate>,
+    /// Inspected on this day or earlier.
+    pub to: Option<NaiveDate>,
+}
+
+pub struct Inspections;
+
+/// Scope and filter as a query: list, count and figure all start here.
+fn query(scope: &Scope, filter: &InspectionFilter) -> t::BoxedQuery<'static, Any> {
+    let mut query =
+        t::table.filter(scope.within(filter.organization_id, filter.organization_level).holds(t::organization_id)).into_boxed::<Any>();
+    if let Some(code) = &filter.code {
+        query = query.filter(t::code.eq(code.clone()));
+    }
+    if let Some(year) = filter.year {
+        query = query.filter(t::year.eq(year));
+    }
+    if let Some(inspector_id) = filter.inspector_id {
+        query = query.filter(t::inspector_id.eq(inspector_id));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(t::inspected_on.ge(from));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(t::inspected_on.le(to));
+    }
+
+    query
+}
+
+fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: InspectionDraft) -> Result<Inspection> {
+    Ok(Inspection {
+        id,
+        code: code_or_new(draft.code.as_deref()),
+        organization_id: draft.organization_id,
+        inspector_id: draft.inspector_id,
+        year: rules::year_of(draft.year, draft.inspected_on)?,
+        inspected_on: draft.inspected_on,
+        topics: draft.topics,
+        findings: draft.findings,
+        version,
+        created_at,
+        updated_at: now,
+    })
+}
+
+/// Faults of references, with pointers that `at` makes from a draft's index and a field.
+fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[InspectionDraft], at: impl Fn(usize, &str) -> String) -> Result<()> {
+    let mut faults: Vec<Fault> = Vec::new();
+    let mut check = |of, field: &str, id: fn(&InspectionDraft) -> Option<Id>| {
+        let wanted = drafts.iter().enumerate().map(|(i, draft)| (at(i, field), id(draft)));
+        rules::all_in_scope(tx.conn, scope, of, wanted.collect::<Vec<_>>(), &mut faults)
+    };
+    check("organizations", "organization_id", |draft| Some(draft.organization_id))?;
+    check("organizations", "inspector_id", |draft| Some(draft.inspector_id))?;
+    Error::unless_empty(faults)
+}
+
+impl Resource for Inspections {
+    const NAME: &'static str = "inspections";
+    const LABEL: (&'static str, &'static str) = ("检查督导", "inspection");
+    const AREA: Area = Area::Work;
+    const REFERENCES: &'static [Reference] =
+        &[Reference::ORGANIZATION, Reference { field: "inspector_id", column: "inspector_code", of: "organizations" }];
+
+    type View = Inspection;
+    type Draft = InspectionDraft;
+    type Filter = InspectionFilter;
+
+    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
+        Ok(windowed!(query(scope, filter), t, window).select(Inspection::as_select()).load(conn)?)
+    }
+
+    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
+        Ok(query(scope, filter).count().get_result(conn)?)
+    }
+
+    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Inspection::as_select()).first(conn)?)
+    }
+
+    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
+    }
+
+    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
+    }
+
+    fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
+        check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
+        let now = tx.now;
+        let rows: Vec<Inspection> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect::<Result<_>>()?;
+        insert_all!(&mut *tx.conn, t::table, rows)?;
+        Ok(rows)
+    }
+
+    fn draft(_: &mut Tx<'_>, view: &Self::View) -> Result<Self::Draft> {
+        let inspection = view.clone();
+        Ok(InspectionDraft {
+            code: Some(inspection.code),
+            organization_id: inspection.organization_id,
+            inspector_id: inspection.inspector_id,
+            year: Some(inspection.year),
+            inspected_on: inspection.inspected_on,
+            topics: inspection.topics,
+            findings: inspection.findings,
+        })
+    }
+
+    fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
+        check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
+        let after = row(before.id, before.version + 1, before.created_at, tx.now, draft)?;
+        let saved =
+            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
+        if saved == 0 {
+            return Err(stale(before.version + 1));
+        }
+        Ok(after)
+    }
+
+    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
+        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
+        Ok(())
+    }
+
+    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
+        let holders: Vec<Id> = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
+        let records = Self::count(conn, scope, filter)?;
+        Ok(match measure {
+            Measure::Organizations => {
+                Measured { value: Some(i64::try_from(holders.len()).map_err(Error::internal)?), ..Measured::count(records, holders) }
+            }
+            _ => Measured::count(records, holders),
+        })
+    }
+}

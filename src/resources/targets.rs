@@ -1,0 +1,230 @@
+//! Targets (年度目标): the value that a figure should reach, for one association and one year.
+
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use validator::Validate;
+
+use super::rules;
+use crate::db::{Any, AnyConnection, Tx, insert_all};
+use crate::error::{Code, Error, Fault, Result, Says};
+use crate::policy::{Area, OrganizationLevel, Scope};
+use crate::schema::targets as t;
+use crate::types::{Id, Instant, code_or_new};
+use crate::web::verbs::stale;
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+
+/// What is to be reached in a year.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
+#[diesel(table_name = t, treat_none_as_default_value = false, treat_none_as_null = true)]
+pub struct Target {
+    pub id: Id,
+    /// Unique code that people use.
+    pub code: String,
+    /// The association that should reach it.
+    pub organization_id: Id,
+    /// Code of the figure.
+    pub indicator: String,
+    pub year: i32,
+    pub value: i64,
+    /// What the value counts.
+    #[schema(example = "个")]
+    pub unit: String,
+    /// Counts the changes; the ETag.
+    pub version: i32,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+}
+
+impl Viewed for Target {
+    fn id(&self) -> Id {
+        self.id
+    }
+    fn code(&self) -> &str {
+        &self.code
+    }
+    fn version(&self) -> i32 {
+        self.version
+    }
+    fn organization_id(&self) -> Option<Id> {
+        Some(self.organization_id)
+    }
+}
+
+/// What may be written of a target.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct TargetDraft {
+    /// Made by the service when absent.
+    #[schema(min_length = 1, max_length = 64)]
+    #[validate(custom(function = "rules::code"))]
+    pub code: Option<String>,
+    /// The association that should reach it.
+    pub organization_id: Id,
+    /// Code of the figure. One target for each association, figure and year.
+    #[schema(min_length = 1, max_length = 64)]
+    pub indicator: String,
+    #[schema(minimum = 1949, maximum = 2100)]
+    pub year: i32,
+    #[schema(minimum = 0, maximum = 1000000000000_i64)]
+    pub value: i64,
+    /// What the value counts.
+    #[schema(min_length = 1, max_length = 20, example = "个")]
+    pub unit: String,
+}
+
+/// Which targets.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct TargetFilter {
+    /// This organization and all below it.
+    pub organization_id: Option<Id>,
+    #[param(inline)]
+    pub organization_level: Option<OrganizationLevel>,
+    pub code: Option<String>,
+    pub year: Option<i32>,
+    pub indicator: Option<String>,
+}
+
+pub struct Targets;
+
+/// Scope and filter as a query: list, count and figure all start here.
+fn query(scope: &Scope, filter: &TargetFilter) -> t::BoxedQuery<'static, Any> {
+    let mut query =
+        t::table.filter(scope.within(filter.organization_id, filter.organization_level).holds(t::organization_id)).into_boxed::<Any>();
+    if let Some(code) = &filter.code {
+        query = query.filter(t::code.eq(code.clone()));
+    }
+    if let Some(year) = filter.year {
+        query = query.filter(t::year.eq(year));
+    }
+    if let Some(indicator) = &filter.indicator {
+        query = query.filter(t::indicator.eq(indicator.clone()));
+    }
+
+    query
+}
+
+fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: TargetDraft) -> Target {
+    Target {
+        id,
+        code: code_or_new(draft.code.as_deref()),
+        organization_id: draft.organization_id,
+        indicator: draft.indicator,
+        year: draft.year,
+        value: draft.value,
+        unit: draft.unit,
+        version,
+        created_at,
+        updated_at: now,
+    }
+}
+
+/// Says what stands in the way when a second target for the same figure and year is refused.
+fn one_each(error: diesel::result::Error) -> Error {
+    let mut error = Error::from(error);
+    if error.code == Code::AlreadyExists && error.faults.is_empty() {
+        error.detail = Some(Says::new(
+            "该单位该年度的这项指标已有目标，请修改原有目标",
+            "the association has a target for this figure and year already; change that one",
+        ));
+    }
+    error
+}
+
+/// Faults of references, with pointers that `at` makes from a draft's index and a field.
+fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[TargetDraft], at: impl Fn(usize, &str) -> String) -> Result<()> {
+    let mut faults: Vec<Fault> = Vec::new();
+    let mut check = |of, field: &str, id: fn(&TargetDraft) -> Option<Id>| {
+        let wanted = drafts.iter().enumerate().map(|(i, draft)| (at(i, field), id(draft)));
+        rules::all_in_scope(tx.conn, scope, of, wanted.collect::<Vec<_>>(), &mut faults)
+    };
+    check("organizations", "organization_id", |draft| Some(draft.organization_id))?;
+
+    Error::unless_empty(faults)
+}
+
+impl Resource for Targets {
+    const NAME: &'static str = "targets";
+    const LABEL: (&'static str, &'static str) = ("年度目标", "target");
+    const AREA: Area = Area::Work;
+    const REFERENCES: &'static [Reference] = &[Reference::ORGANIZATION];
+
+    type View = Target;
+    type Draft = TargetDraft;
+    type Filter = TargetFilter;
+
+    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
+        Ok(windowed!(query(scope, filter), t, window).select(Target::as_select()).load(conn)?)
+    }
+
+    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
+        Ok(query(scope, filter).count().get_result(conn)?)
+    }
+
+    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Target::as_select()).first(conn)?)
+    }
+
+    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
+    }
+
+    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
+    }
+
+    fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
+        check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
+        let now = tx.now;
+        let rows: Vec<Target> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect();
+        insert_all!(&mut *tx.conn, t::table, rows).map_err(one_each)?;
+        Ok(rows)
+    }
+
+    fn draft(_: &mut Tx<'_>, view: &Self::View) -> Result<Self::Draft> {
+        let target = view.clone();
+        Ok(TargetDraft {
+            code: Some(target.code),
+            organization_id: target.organization_id,
+            indicator: target.indicator,
+            year: target.year,
+            value: target.value,
+            unit: target.unit,
+        })
+    }
+
+    fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
+        check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
+        let after = row(before.id, before.version + 1, before.created_at, tx.now, draft);
+        let saved = diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version)))
+            .set(&after)
+            .execute(tx.conn)
+            .map_err(one_each)?;
+        if saved == 0 {
+            return Err(stale(before.version + 1));
+        }
+        Ok(after)
+    }
+
+    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
+        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
+        Ok(())
+    }
+
+    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
+        let holders: Vec<Id> = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
+        let records = Self::count(conn, scope, filter)?;
+        Ok(match measure {
+            Measure::Value => {
+                // The newest year speaks; where none has a target, nothing is known.
+                let value = query(scope, filter).order((t::year.desc(), t::id.desc())).select(t::value).first(conn).optional()?;
+                Measured { value, ..Measured::count(records, holders) }
+            }
+            Measure::Organizations => {
+                Measured { value: Some(i64::try_from(holders.len()).map_err(Error::internal)?), ..Measured::count(records, holders) }
+            }
+            _ => Measured::count(records, holders),
+        })
+    }
+}

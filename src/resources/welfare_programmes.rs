@@ -1,0 +1,289 @@
+//! Welfare programmes (保障项目): what is given, in which form. Batches and disbursements carry them out.
+//!
+//! The form decides how a disbursement goes: cash is paid, a benefit in kind is delivered. So it stays once anything was
+//! given.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::NaiveDate;
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use validator::{Validate, ValidationError};
+
+use super::rules;
+use crate::db::{Any, AnyConnection, Part, Subset, Tx, grams, insert_all};
+use crate::error::{Error, Fault, Result};
+use crate::policy::{Area, OrganizationLevel, Scope};
+use crate::schema::{disbursements, welfare_programmes as t};
+use crate::types::{Id, Instant, TextEnum, code_or_new, text_enum};
+use crate::web::verbs::stale;
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+
+text_enum! {
+    /// What a programme gives.
+    ProgrammeKind {
+        Condolence = "condolence", "慰问", "condolence";
+        Hardship = "hardship", "困难救助", "hardship aid";
+        StudentAid = "student_aid", "助学", "student aid";
+        Insurance = "insurance", "保险", "insurance";
+        Recuperation = "recuperation", "休假疗养", "recuperation";
+        SummerCamp = "summer_camp", "夏令营", "summer camp";
+        AdmissionBonus = "admission_bonus", "升学加分", "bonus points on admission";
+        SchoolPlacement = "school_placement", "协调入学", "school placement";
+    }
+}
+
+text_enum! {
+    /// Whether money or something else is given.
+    BenefitForm {
+        Cash = "cash", "现金", "cash";
+        InKind = "in_kind", "实物或服务", "goods or services";
+    }
+}
+
+/// A welfare programme.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
+#[diesel(table_name = t, treat_none_as_default_value = false, treat_none_as_null = true)]
+pub struct WelfareProgramme {
+    pub id: Id,
+    /// Unique code that people use.
+    pub code: String,
+    /// The association whose programme it is.
+    pub organization_id: Id,
+    pub name: String,
+    pub kind: ProgrammeKind,
+    /// Cash is paid, a benefit in kind is delivered.
+    pub form: BenefitForm,
+    pub starts_on: Option<NaiveDate>,
+    pub ends_on: Option<NaiveDate>,
+    /// Counts the changes; the ETag.
+    pub version: i32,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+}
+
+impl Viewed for WelfareProgramme {
+    fn id(&self) -> Id {
+        self.id
+    }
+    fn code(&self) -> &str {
+        &self.code
+    }
+    fn version(&self) -> i32 {
+        self.version
+    }
+    fn organization_id(&self) -> Option<Id> {
+        Some(self.organization_id)
+    }
+}
+
+/// What may be written of a welfare programme.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[validate(schema(function = "whole"))]
+pub struct WelfareProgrammeDraft {
+    /// Made by the service when absent.
+    #[schema(min_length = 1, max_length = 64)]
+    #[validate(custom(function = "rules::code"))]
+    pub code: Option<String>,
+    /// The association whose programme it is.
+    pub organization_id: Id,
+    #[schema(min_length = 1, max_length = 100)]
+    pub name: String,
+    pub kind: ProgrammeKind,
+    /// Cash is paid, a benefit in kind is delivered. Stays once there is a disbursement.
+    pub form: BenefitForm,
+    pub starts_on: Option<NaiveDate>,
+    pub ends_on: Option<NaiveDate>,
+}
+
+fn whole(draft: &WelfareProgrammeDraft) -> Result<(), ValidationError> {
+    rules::in_order(draft.starts_on, draft.ends_on, "ends_on")
+}
+
+/// Which welfare programmes.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct WelfareProgrammeFilter {
+    /// This organization and all below it.
+    pub organization_id: Option<Id>,
+    #[param(inline)]
+    pub organization_level: Option<OrganizationLevel>,
+    pub code: Option<String>,
+    /// Part of the name.
+    pub q: Option<String>,
+    /// One or several, separated by commas.
+    #[param(inline)]
+    pub kind: Option<Vec<ProgrammeKind>>,
+    #[param(inline)]
+    pub form: Option<BenefitForm>,
+}
+
+pub struct WelfareProgrammes;
+
+fn label(form: BenefitForm) -> (&'static str, &'static str) {
+    BenefitForm::ENTRIES.iter().find(|(code, ..)| *code == form.code()).map_or(("", ""), |(_, zh, en)| (zh, en))
+}
+
+/// The forms of programmes, whoever's they are: for what refers to them already.
+pub fn forms(conn: &mut AnyConnection, ids: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, BenefitForm>> {
+    let ids: HashSet<Id> = ids.into_iter().collect();
+    let found: Vec<(Id, BenefitForm)> = t::table.filter(t::id.eq_any(ids)).select((t::id, t::form)).load(conn)?;
+    Ok(found.into_iter().collect())
+}
+
+/// The programmes of these kinds: a filter of what refers to programmes.
+pub fn of_kinds(kinds: &[ProgrammeKind]) -> Subset {
+    let mut parts = vec![Part::Sql("SELECT id FROM welfare_programmes WHERE kind IN (")];
+    for (i, kind) in kinds.iter().enumerate() {
+        parts.extend([Part::Sql(if i == 0 { "" } else { ", " }), Part::Text(kind.code().to_owned())]);
+    }
+    // Of no kinds there are none; the empty text is the kind of no programme.
+    parts.extend(kinds.is_empty().then(|| Part::Text(String::new())));
+    parts.push(Part::Sql(")"));
+    Subset(parts)
+}
+
+/// Scope and filter as a query: list, count and figure all start here.
+fn query(scope: &Scope, filter: &WelfareProgrammeFilter) -> t::BoxedQuery<'static, Any> {
+    let mut query =
+        t::table.filter(scope.within(filter.organization_id, filter.organization_level).holds(t::organization_id)).into_boxed::<Any>();
+    if let Some(code) = &filter.code {
+        query = query.filter(t::code.eq(code.clone()));
+    }
+    for found in filter.q.iter().flat_map(|q| grams::matching(WelfareProgrammes::NAME, q)) {
+        query = query.filter(found.holds(t::id));
+    }
+    if let Some(kind) = &filter.kind {
+        query = query.filter(t::kind.eq_any(kind.clone()));
+    }
+    if let Some(form) = filter.form {
+        query = query.filter(t::form.eq(form));
+    }
+
+    query
+}
+
+fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: WelfareProgrammeDraft) -> WelfareProgramme {
+    WelfareProgramme {
+        id,
+        code: code_or_new(draft.code.as_deref()),
+        organization_id: draft.organization_id,
+        name: draft.name,
+        kind: draft.kind,
+        form: draft.form,
+        starts_on: draft.starts_on,
+        ends_on: draft.ends_on,
+        version,
+        created_at,
+        updated_at: now,
+    }
+}
+
+/// Faults of references, with pointers that `at` makes from a draft's index and a field.
+fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[WelfareProgrammeDraft], at: impl Fn(usize, &str) -> String) -> Result<()> {
+    let mut faults: Vec<Fault> = Vec::new();
+    let mut check = |of, field: &str, id: fn(&WelfareProgrammeDraft) -> Option<Id>| {
+        let wanted = drafts.iter().enumerate().map(|(i, draft)| (at(i, field), id(draft)));
+        rules::all_in_scope(tx.conn, scope, of, wanted.collect::<Vec<_>>(), &mut faults)
+    };
+    check("organizations", "organization_id", |draft| Some(draft.organization_id))?;
+
+    Error::unless_empty(faults)
+}
+
+impl Resource for WelfareProgrammes {
+    const NAME: &'static str = "welfare_programmes";
+    const LABEL: (&'static str, &'static str) = ("保障项目", "welfare programme");
+    const AREA: Area = Area::Welfare;
+    const REFERENCES: &'static [Reference] = &[Reference::ORGANIZATION];
+
+    type View = WelfareProgramme;
+    type Draft = WelfareProgrammeDraft;
+    type Filter = WelfareProgrammeFilter;
+
+    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
+        Ok(windowed!(query(scope, filter), t, window).select(WelfareProgramme::as_select()).load(conn)?)
+    }
+
+    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
+        Ok(query(scope, filter).count().get_result(conn)?)
+    }
+
+    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(WelfareProgramme::as_select()).first(conn)?)
+    }
+
+    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
+    }
+
+    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
+        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
+    }
+
+    fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
+        check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
+        let now = tx.now;
+        let rows: Vec<WelfareProgramme> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect();
+        insert_all!(&mut *tx.conn, t::table, rows)?;
+        grams::add(tx.conn, Self::NAME, rows.iter().map(|programme| (programme.id, programme.name.as_str())))?;
+        Ok(rows)
+    }
+
+    fn draft(_: &mut Tx<'_>, view: &Self::View) -> Result<Self::Draft> {
+        let programme = view.clone();
+        Ok(WelfareProgrammeDraft {
+            code: Some(programme.code),
+            organization_id: programme.organization_id,
+            name: programme.name,
+            kind: programme.kind,
+            form: programme.form,
+            starts_on: programme.starts_on,
+            ends_on: programme.ends_on,
+        })
+    }
+
+    fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
+        check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
+        if draft.form != before.form {
+            let given: i64 = disbursements::table.filter(disbursements::programme_id.eq(before.id)).count().get_result(tx.conn)?;
+            if given > 0 {
+                return Err(Error::field(
+                    "/form",
+                    "form_in_use",
+                    format!("已有 {given} 笔发放按“{}”登记，发放形式不能再改；请另建项目", label(before.form).0),
+                    format!("{given} disbursements stand as '{}', so the form can't change; make another programme", label(before.form).1),
+                ));
+            }
+        }
+        let after = row(before.id, before.version + 1, before.created_at, tx.now, draft);
+        let saved =
+            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
+        if saved == 0 {
+            return Err(stale(before.version + 1));
+        }
+        if before.name != after.name {
+            grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
+        }
+        Ok(after)
+    }
+
+    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
+        grams::replace(tx.conn, Self::NAME, before.id, None)?;
+        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
+        Ok(())
+    }
+
+    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
+        let holders: Vec<Id> = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
+        let records = Self::count(conn, scope, filter)?;
+        Ok(match measure {
+            Measure::Organizations => {
+                Measured { value: Some(i64::try_from(holders.len()).map_err(Error::internal)?), ..Measured::count(records, holders) }
+            }
+            _ => Measured::count(records, holders),
+        })
+    }
+}

@@ -5,10 +5,12 @@ mod pool;
 mod write;
 
 pub mod grams;
+mod grouped;
 pub mod migrations;
 mod subset;
 
 pub use connection::{Any, AnyConnection, Target};
+pub use grouped::Grouped;
 pub use pool::{Connection, Db, is_connection_loss};
 pub use subset::{Holds, Part, Subset};
 pub use write::{Deed, Once, Reply, Tx};

@@ -81,9 +81,10 @@ pub struct FigureQuery {
 /// An organization, in short.
 #[derive(Debug, Clone, Serialize, Queryable, ToSchema)]
 pub struct OrganizationBrief {
-    id: Id,
-    code: String,
-    name: String,
+    pub id: Id,
+    pub code: String,
+    pub name: String,
+    pub short_name: Option<String>,
 }
 
 /// A figure, computed now.
@@ -129,7 +130,7 @@ pub async fn one(request: HttpRequest, caller: Caller, db: web::Data<Db>, code: 
 
 /// Computes a figure in scope.
 pub fn compute(conn: &mut AnyConnection, scope: &Scope, definition: &'static Definition, year: i32, asked: Option<Id>) -> Result<Figure> {
-    let brief = (organizations::id, organizations::code, organizations::name);
+    let brief = (organizations::id, organizations::code, organizations::name, organizations::short_name);
     let in_reach = || organizations::table.filter(scope.organizations().holds(organizations::id));
     let mut organization: OrganizationBrief = match (asked, definition.holder) {
         (Some(id), _) => in_reach().filter(organizations::id.eq(id)).select(brief).first(conn)?,

@@ -2,7 +2,6 @@
 
 use chrono::{Datelike, NaiveDate};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
@@ -15,7 +14,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::campaign_events as t;
 use crate::types::{Id, Instant, Precision, TextEnum, code_or_new, text_enum};
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
 
 text_enum! {
     /// What an event is.
@@ -273,19 +272,9 @@ impl Resource for CampaignEvents {
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
-        let holders: Vec<Id> = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
-        let records = Self::count(conn, scope, filter)?;
         Ok(match measure {
-            Measure::People => {
-                let sum = diesel::dsl::sql::<Nullable<BigInt>>("CAST(SUM(participants) AS BIGINT)");
-                let value: Option<i64> = query(scope, filter).select(sum).get_result(conn)?;
-                let precisions: Vec<Precision> = query(scope, filter).select(t::participants_precision).distinct().load(conn)?;
-                Measured::sum(value, precisions, records, holders)
-            }
-            Measure::Organizations => {
-                Measured { value: Some(i64::try_from(holders.len()).map_err(Error::internal)?), ..Measured::count(records, holders) }
-            }
-            _ => Measured::count(records, holders),
+            Measure::People => measured!(sum conn, query(scope, filter), t, participants, participants_precision),
+            _ => measured!(conn, query(scope, filter), t, measure),
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::circulars as t;
 use crate::types::{Id, Instant, code_or_new};
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
 
 /// A circular.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
@@ -231,13 +231,6 @@ impl Resource for Circulars {
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
-        let holders: Vec<Id> = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
-        let records = Self::count(conn, scope, filter)?;
-        Ok(match measure {
-            Measure::Organizations => {
-                Measured { value: Some(i64::try_from(holders.len()).map_err(Error::internal)?), ..Measured::count(records, holders) }
-            }
-            _ => Measured::count(records, holders),
-        })
+        Ok(measured!(conn, query(scope, filter), t, measure))
     }
 }

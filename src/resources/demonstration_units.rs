@@ -19,7 +19,7 @@ use crate::types::{DatePrecision, Id, Instant, code_or_new, text_enum};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
 
 dated_stages!(demonstration_unit_stages, demonstration_unit_id);
 
@@ -329,14 +329,7 @@ impl Resource for DemonstrationUnits {
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
-        let holders: Vec<Id> = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
-        let records = Self::count(conn, scope, filter)?;
-        Ok(match measure {
-            Measure::Organizations => {
-                Measured { value: Some(i64::try_from(holders.len()).map_err(Error::internal)?), ..Measured::count(records, holders) }
-            }
-            _ => Measured::count(records, holders),
-        })
+        Ok(measured!(conn, query(scope, filter), t, measure))
     }
 
     fn steps() -> Vec<Step<Self>> {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use chrono::NaiveDate;
 use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable};
+use diesel::sql_types::BigInt;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
@@ -22,10 +22,10 @@ use crate::db::{Any, AnyConnection, Part, Subset, Tx, insert_all};
 use crate::error::{Error, Fault, Result, Says};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{disbursements as t, organization_closure};
-use crate::types::{Id, Instant, Precision, TextEnum, code_or_new, text_enum};
-use crate::web::resource::Step;
+use crate::types::{DatePrecision, Id, Instant, Precision, TextEnum, code_or_new, text_enum};
+use crate::web::resource::{Step, sum_of};
 use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
 
 pub use states::{DisbursementState, Sums, batch_source, counts, next};
 pub use steps::{body_of, take_all};
@@ -81,6 +81,8 @@ pub struct Disbursement {
     pub paid_by: Option<Id>,
     /// When it was paid or delivered; of a delivery null where the day is not known.
     pub paid_on: Option<NaiveDate>,
+    /// Whether on that day, or on that day at the latest.
+    pub paid_on_precision: DatePrecision,
     /// Counts the changes; the ETag.
     pub version: i32,
     pub created_at: Instant,
@@ -229,14 +231,7 @@ pub fn sums(conn: &mut AnyConnection, batches: &[Id]) -> Result<HashMap<Id, Batc
     let groups: Vec<Group> = t::table
         .filter(t::batch_id.eq_any(batches.to_vec()))
         .group_by((t::batch_id, t::state))
-        .select((
-            t::batch_id,
-            t::state,
-            count_star(),
-            sql::<BigInt>("COUNT(people)"),
-            sql::<Nullable<BigInt>>("CAST(SUM(people) AS BIGINT)"),
-            sql::<Nullable<BigInt>>("CAST(SUM(amount_fen) AS BIGINT)"),
-        ))
+        .select((t::batch_id, t::state, count_star(), sql::<BigInt>("COUNT(people)"), sum_of!(people), sum_of!(amount_fen)))
         .load(conn)?;
     let mut all: HashMap<Id, BatchTotals> = HashMap::new();
     for (batch_id, state, records, telling, people, fen) in groups {
@@ -444,6 +439,7 @@ fn row(id: Id, version: i32, created_at: Instant, now: Instant, by: Id, draft: D
         approved_by: None,
         paid_by: None,
         paid_on: None,
+        paid_on_precision: DatePrecision::Exact,
         version,
         created_at,
         updated_at: now,
@@ -596,23 +592,10 @@ impl Resource for Disbursements {
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
-        let holders: Vec<Id> = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
-        let records = Self::count(conn, scope, filter)?;
         Ok(match measure {
-            Measure::People => {
-                let sum = query(scope, filter).select(sql::<Nullable<BigInt>>("CAST(SUM(people) AS BIGINT)")).get_result(conn)?;
-                let precisions: Vec<Precision> =
-                    query(scope, filter).filter(t::people.is_not_null()).select(t::people_precision).distinct().load(conn)?;
-                Measured::sum(sum, precisions, records, holders)
-            }
-            Measure::Fen => {
-                let sum = query(scope, filter).select(sql::<Nullable<BigInt>>("CAST(SUM(amount_fen) AS BIGINT)")).get_result(conn)?;
-                Measured::sum(sum, [], records, holders)
-            }
-            Measure::Organizations => {
-                Measured { value: Some(i64::try_from(holders.len()).map_err(Error::internal)?), ..Measured::count(records, holders) }
-            }
-            _ => Measured::count(records, holders),
+            Measure::People => measured!(sum conn, query(scope, filter), t, people, people_precision),
+            Measure::Fen => measured!(exact conn, query(scope, filter), t, amount_fen),
+            _ => measured!(conn, query(scope, filter), t, measure),
         })
     }
 

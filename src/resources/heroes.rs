@@ -14,7 +14,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::heroes as t;
 use crate::types::{Id, Instant, code_or_new, text_enum};
 use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
 
 text_enum! {
     /// The honour that was given.
@@ -347,9 +347,8 @@ impl Resource for Heroes {
         Ok(())
     }
 
-    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, _: Measure) -> Result<Measured> {
-        let holders = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
-        Ok(Measured::count(Self::count(conn, scope, filter)?, holders))
+    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
+        Ok(measured!(conn, query(scope, filter), t, measure))
     }
 }
 

@@ -430,9 +430,9 @@ impl Resource for Organizations {
         Ok(())
     }
 
-    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, _: Measure) -> Result<Measured> {
-        let holders: Vec<Id> = query(scope, filter).select(t::id).load(conn)?;
-        Ok(Measured::count(i64::try_from(holders.len()).map_err(Error::internal)?, holders))
+    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
+        let held: Vec<Id> = query(scope, filter).select(t::id).load(conn)?;
+        Ok(Measured::counted(measure, held.into_iter().map(|id| (id, 1)).collect()))
     }
 
     fn steps() -> Vec<Step<Self>> {

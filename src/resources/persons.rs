@@ -22,7 +22,7 @@ use crate::types::{
     text_enum,
 };
 use crate::web::verbs::{deed_of, refusal, respond, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, body, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, body, measured, windowed};
 
 /// Reveals that one user may make in a minute.
 const REVEALS_A_MINUTE: i64 = 30;
@@ -347,9 +347,8 @@ impl Resource for Persons {
         Ok(())
     }
 
-    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, _: Measure) -> Result<Measured> {
-        let holders = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
-        Ok(Measured::count(Self::count(conn, scope, filter)?, holders))
+    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
+        Ok(measured!(conn, query(scope, filter), t, measure))
     }
 
     fn offers(_: &Self::View) -> Vec<Action> {

@@ -2,7 +2,6 @@
 
 use chrono::NaiveDate;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
@@ -16,7 +15,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::placements as t;
 use crate::types::{Id, Instant, Precision, TextEnum, code_or_new};
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
 
 /// Content on a network of screens.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
@@ -268,19 +267,9 @@ impl Resource for Placements {
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
-        let holders: Vec<Id> = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
-        let records = Self::count(conn, scope, filter)?;
         Ok(match measure {
-            Measure::Quantity => {
-                let sum = diesel::dsl::sql::<Nullable<BigInt>>("CAST(SUM(quantity) AS BIGINT)");
-                let value: Option<i64> = query(scope, filter).select(sum).get_result(conn)?;
-                let precisions: Vec<Precision> = query(scope, filter).select(t::quantity_precision).distinct().load(conn)?;
-                Measured::sum(value, precisions, records, holders)
-            }
-            Measure::Organizations => {
-                Measured { value: Some(i64::try_from(holders.len()).map_err(Error::internal)?), ..Measured::count(records, holders) }
-            }
-            _ => Measured::count(records, holders),
+            Measure::Quantity => measured!(sum conn, query(scope, filter), t, quantity, quantity_precision),
+            _ => measured!(conn, query(scope, filter), t, measure),
         })
     }
 }

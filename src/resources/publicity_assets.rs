@@ -4,7 +4,6 @@
 
 use chrono::NaiveDate;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -20,7 +19,7 @@ use crate::types::{CoordinateSystem, DatePrecision, Id, Instant, Place, Precisio
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
 use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
 
 dated_stages!(publicity_asset_stages, publicity_asset_id);
 
@@ -525,19 +524,9 @@ impl Resource for PublicityAssets {
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
-        let holders: Vec<Id> = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
-        let records = Self::count(conn, scope, filter)?;
         Ok(match measure {
-            Measure::Quantity => {
-                let sum = diesel::dsl::sql::<Nullable<BigInt>>("CAST(SUM(quantity) AS BIGINT)");
-                let value: Option<i64> = query(scope, filter).select(sum).get_result(conn)?;
-                let precisions: Vec<Precision> = query(scope, filter).select(t::quantity_precision).distinct().load(conn)?;
-                Measured::sum(value, precisions, records, holders)
-            }
-            Measure::Organizations => {
-                Measured { value: Some(i64::try_from(holders.len()).map_err(Error::internal)?), ..Measured::count(records, holders) }
-            }
-            _ => Measured::count(records, holders),
+            Measure::Quantity => measured!(sum conn, query(scope, filter), t, quantity, quantity_precision),
+            _ => measured!(conn, query(scope, filter), t, measure),
         })
     }
 

@@ -12,7 +12,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::targets as t;
 use crate::types::{Id, Instant, code_or_new};
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
 
 /// What is to be reached in a year.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
@@ -213,18 +213,14 @@ impl Resource for Targets {
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
-        let holders: Vec<Id> = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
-        let records = Self::count(conn, scope, filter)?;
+        let counted = measured!(conn, query(scope, filter), t, measure);
         Ok(match measure {
             Measure::Value => {
                 // The newest year speaks; where none has a target, nothing is known.
                 let value = query(scope, filter).order((t::year.desc(), t::id.desc())).select(t::value).first(conn).optional()?;
-                Measured { value, ..Measured::count(records, holders) }
+                Measured { value, ..counted }
             }
-            Measure::Organizations => {
-                Measured { value: Some(i64::try_from(holders.len()).map_err(Error::internal)?), ..Measured::count(records, holders) }
-            }
-            _ => Measured::count(records, holders),
+            _ => counted,
         })
     }
 }

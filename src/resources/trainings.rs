@@ -2,7 +2,6 @@
 
 use chrono::NaiveDate;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
@@ -14,7 +13,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::trainings as t;
 use crate::types::{Id, Instant, Precision, code_or_new, text_enum};
 use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
 
 text_enum! {
     /// What a training is for.
@@ -291,21 +290,9 @@ impl Resource for Trainings {
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
-        let holders: Vec<Id> = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
-        let records = Self::count(conn, scope, filter)?;
         Ok(match measure {
-            Measure::Attendances => {
-                let sum = query(scope, filter)
-                    .select(diesel::dsl::sql::<Nullable<BigInt>>("CAST(SUM(attendances) AS BIGINT)"))
-                    .get_result(conn)?;
-                let precisions: Vec<Precision> =
-                    query(scope, filter).filter(t::attendances.is_not_null()).select(t::attendances_precision).distinct().load(conn)?;
-                Measured::sum(sum, precisions, records, holders)
-            }
-            Measure::Organizations => {
-                Measured { value: Some(i64::try_from(holders.len()).map_err(Error::internal)?), ..Measured::count(records, holders) }
-            }
-            _ => Measured::count(records, holders),
+            Measure::Attendances => measured!(sum conn, query(scope, filter), t, attendances, attendances_precision),
+            _ => measured!(conn, query(scope, filter), t, measure),
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::volunteer_teams as t;
 use crate::types::{DatePrecision, Id, Instant, code_or_new, text_enum};
 use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
 
 text_enum! {
     /// Where a team's members come from.
@@ -295,8 +295,7 @@ impl Resource for VolunteerTeams {
         Ok(())
     }
 
-    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, _: Measure) -> Result<Measured> {
-        let holders = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
-        Ok(Measured::count(Self::count(conn, scope, filter)?, holders))
+    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
+        Ok(measured!(conn, query(scope, filter), t, measure))
     }
 }

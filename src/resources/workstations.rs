@@ -13,7 +13,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::workstations as t;
 use crate::types::{CoordinateSystem, Id, Instant, code_or_new, text_enum};
 use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
 
 text_enum! {
     /// What a workstation stands at.
@@ -267,8 +267,7 @@ impl Resource for Workstations {
         Ok(())
     }
 
-    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, _: Measure) -> Result<Measured> {
-        let holders = query(scope, filter).select(t::organization_id).distinct().load(conn)?;
-        Ok(Measured::count(Self::count(conn, scope, filter)?, holders))
+    fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
+        Ok(measured!(conn, query(scope, filter), t, measure))
     }
 }

@@ -11,4 +11,5 @@ pub mod verbs;
 
 pub(crate) use page::windowed;
 pub use page::{Cursor, Sort, Window};
+pub(crate) use resource::measured;
 pub use resource::{Measure, Measured, Reference, Resource, Step, Viewed};

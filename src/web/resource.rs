@@ -127,14 +127,123 @@ pub struct Measured {
     pub holders: Vec<Id>,
 }
 
+/// Records that one organization holds: their number.
+pub type Counted = (Id, i64);
+/// The same, of one precision: their number, how many tell the value, and its sum.
+pub type Summed = (Id, Precision, i64, i64, Option<i64>);
+
 impl Measured {
-    /// Of a count: what is there is there, so it is exact and zero is zero.
-    pub fn count(records: i64, holders: Vec<Id>) -> Self {
-        Self { value: Some(records), precision: Precision::Exact, records, holders }
+    /// What is there is there, so a count is exact and zero is zero.
+    pub fn counted(measure: Measure, groups: Vec<Counted>) -> Self {
+        let holders: Vec<Id> = groups.iter().map(|(holder, _)| *holder).collect();
+        let records = groups.iter().map(|(_, records)| records).sum();
+        let value = if measure == Measure::Organizations { i64::try_from(holders.len()).unwrap_or(i64::MAX) } else { records };
+        Self { value: Some(value), precision: Precision::Exact, records, holders }
     }
 
-    /// Of a sum: unknown where no record tells, and as precise as the least precise record.
-    pub fn sum(value: Option<i64>, precisions: impl IntoIterator<Item = Precision>, records: i64, holders: Vec<Id>) -> Self {
-        Self { value, precision: precisions.into_iter().fold(Precision::Exact, Precision::weakest), records, holders }
+    /// Unknown where no record tells; as precise as the least precise record that does; and where another doesn't
+    /// tell, the sum is only what there is at least.
+    pub fn summed(groups: Vec<Summed>) -> Self {
+        let mut all = Self { value: None, precision: Precision::Exact, records: 0, holders: Vec::new() };
+        let mut untold = 0;
+        for (holder, precision, records, telling, sum) in groups {
+            all.records += records;
+            untold += records - telling;
+            if let Some(sum) = sum {
+                all.value = Some(all.value.unwrap_or_default() + sum);
+                all.precision = all.precision.weakest(precision);
+            }
+            if !all.holders.contains(&holder) {
+                all.holders.push(holder);
+            }
+        }
+        if untold > 0 && all.value.is_some() {
+            all.precision = all.precision.weakest(Precision::AtLeast);
+        }
+        all
+    }
+}
+
+/// A figure over a slice's boxed query, in one statement whatever the number of records.
+///
+/// With the measure alone it counts; with `sum` it sums a column whose precision stands in another, and with `exact` one
+/// that is exact wherever it isn't null, such as money.
+macro_rules! measured {
+    ($conn:expr, $query:expr, $table:ident, $measure:expr) => {{
+        let query = $query.select(($table::organization_id, $crate::web::resource::aggregate!("COUNT(*)")));
+        let groups: Vec<$crate::web::resource::Counted> = $crate::db::Grouped { query, by: "organization_id" }.load($conn)?;
+        $crate::web::Measured::counted($measure, groups)
+    }};
+    (sum $conn:expr, $query:expr, $table:ident, $column:ident, $precision:ident) => {{
+        let query = $query.select((
+            $table::organization_id,
+            $table::$precision,
+            $crate::web::resource::aggregate!("COUNT(*)"),
+            $crate::web::resource::aggregate!(concat!("COUNT(", stringify!($column), ")")),
+            $crate::web::resource::sum_of!($column),
+        ));
+        let by = concat!("organization_id, ", stringify!($precision));
+        let groups: Vec<$crate::web::resource::Summed> = $crate::db::Grouped { query, by }.load($conn)?;
+        $crate::web::Measured::summed(groups)
+    }};
+    (exact $conn:expr, $query:expr, $table:ident, $column:ident) => {{
+        let query = $query.select((
+            $table::organization_id,
+            $crate::web::resource::aggregate!("COUNT(*)"),
+            $crate::web::resource::sum_of!($column),
+        ));
+        let groups: Vec<(crate::types::Id, i64, Option<i64>)> = $crate::db::Grouped { query, by: "organization_id" }.load($conn)?;
+        let exact = crate::types::Precision::Exact;
+        $crate::web::Measured::summed(groups.into_iter().map(|(holder, records, sum)| (holder, exact, records, records, sum)).collect())
+    }};
+}
+pub(crate) use measured;
+
+/// The sum of a column as a BIGINT on both databases: PostgreSQL sums these to NUMERIC.
+macro_rules! sum_of {
+    ($column:ident) => {
+        diesel::dsl::sql::<diesel::sql_types::Nullable<diesel::sql_types::BigInt>>(concat!(
+            "CAST(SUM(",
+            stringify!($column),
+            ") AS BIGINT)"
+        ))
+    };
+}
+pub(crate) use sum_of;
+
+/// A whole number that the database makes of many rows.
+macro_rules! aggregate {
+    ($sql:expr) => {
+        diesel::dsl::sql::<diesel::sql_types::BigInt>($sql)
+    };
+}
+pub(crate) use aggregate;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_is_known_as_well_as_its_parts() {
+        let (one, other) = (Id::new(), Id::new());
+        let of = |groups: Vec<Summed>| {
+            let sum = Measured::summed(groups);
+            (sum.value, sum.precision, sum.records, sum.holders.len())
+        };
+        assert_eq!(of(vec![]), (None, Precision::Exact, 0, 0));
+        assert_eq!(
+            of(vec![(one, Precision::Exact, 2, 2, Some(5)), (other, Precision::Exact, 1, 1, Some(1))]),
+            (Some(6), Precision::Exact, 3, 2)
+        );
+        assert_eq!(
+            of(vec![(one, Precision::Exact, 1, 1, Some(5)), (one, Precision::About, 1, 1, Some(1))]),
+            (Some(6), Precision::About, 2, 1)
+        );
+        // A record that doesn't tell makes the sum a least, and its own precision says nothing.
+        assert_eq!(
+            of(vec![(one, Precision::Exact, 2, 1, Some(5)), (other, Precision::About, 1, 0, None)]),
+            (Some(5), Precision::AtLeast, 3, 2)
+        );
+        assert_eq!(of(vec![(one, Precision::Exact, 2, 0, None)]), (None, Precision::Exact, 2, 1));
     }
 }

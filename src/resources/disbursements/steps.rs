@@ -17,7 +17,7 @@ use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Scope};
 use crate::resources::disbursements::{Disbursements, sums};
 use crate::schema::welfare_batches;
-use crate::types::{Id, Instant, TextEnum, business_today};
+use crate::types::{DatePrecision, Id, Instant, TextEnum, business_today};
 use crate::web::Resource;
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
@@ -38,6 +38,8 @@ pub struct ReasonBody {
 pub struct PaidBody {
     /// Not later than today.
     paid_on: NaiveDate,
+    /// `exact` when absent; `at_latest` where old papers only tell by when it was paid.
+    paid_on_precision: Option<DatePrecision>,
 }
 
 /// When a benefit in kind was handed over.
@@ -53,6 +55,7 @@ pub struct DeliveredBody {
 struct Note {
     reason: Option<String>,
     on: Option<NaiveDate>,
+    precision: Option<DatePrecision>,
 }
 
 fn note(action: Action, body: &Value, now: Instant) -> Result<Note> {
@@ -65,10 +68,13 @@ fn note(action: Action, body: &Value, now: Instant) -> Result<Note> {
             if reason.is_empty() {
                 return Err(Error::field("/reason", "required", "请写明原因", "say why"));
             }
-            (Note { reason: Some(reason), on: None }, "")
+            (Note { reason: Some(reason), ..Note::default() }, "")
         }
-        Action::Pay => (Note { reason: None, on: Some(read::<PaidBody>(body)?.paid_on) }, "/paid_on"),
-        Action::Deliver => (Note { reason: None, on: read::<DeliveredBody>(body)?.delivered_on }, "/delivered_on"),
+        Action::Pay => {
+            let paid = read::<PaidBody>(body)?;
+            (Note { reason: None, on: Some(paid.paid_on), precision: paid.paid_on_precision }, "/paid_on")
+        }
+        Action::Deliver => (Note { on: read::<DeliveredBody>(body)?.delivered_on, ..Note::default() }, "/delivered_on"),
         _ => (Note::default(), ""),
     };
     let today = business_today(now);
@@ -92,6 +98,7 @@ struct Moved {
     approved_by: Option<Id>,
     paid_by: Option<Id>,
     paid_on: Option<Option<NaiveDate>>,
+    paid_on_precision: Option<DatePrecision>,
     updated_at: Instant,
 }
 
@@ -109,6 +116,7 @@ impl Moved {
             approved_by: (action == Action::Approve).then_some(actor),
             paid_by: given.then_some(actor),
             paid_on: given.then_some(note.on),
+            paid_on_precision: note.precision,
             updated_at: now,
         }
     }
@@ -123,6 +131,7 @@ impl Moved {
         after.approved_by = self.approved_by.or(before.approved_by);
         after.paid_by = self.paid_by.or(before.paid_by);
         after.paid_on = self.paid_on.unwrap_or(before.paid_on);
+        after.paid_on_precision = self.paid_on_precision.unwrap_or(before.paid_on_precision);
         after.version += 1;
         after.updated_at = self.updated_at;
         after

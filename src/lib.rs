@@ -16,6 +16,7 @@
 //! | [`audit`] | who did what, in the transaction of the deed |
 //! | [`imports`] | files into records |
 //! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
+//! | [`reports`] | figures set into documents |
 //! | [`resources`] | one slice per URL segment |
 //!
 //! # Where this differs from the first design
@@ -38,6 +39,7 @@ pub mod imports;
 pub mod logging;
 pub mod metrics;
 pub mod policy;
+pub mod reports;
 pub mod resources;
 pub mod schema;
 pub mod types;

@@ -63,6 +63,32 @@ pub const SECTIONS: [(u8, &str, &str); 5] = [
     (5, "队伍素质", "Training of staff"),
 ];
 
+/// Units, and how they are written after a number in Chinese and in English.
+const UNITS: &[(&str, &str, &str)] = &[
+    ("organization", "个", "organizations"),
+    ("circular", "次", "circulars"),
+    ("team", "支", "teams"),
+    ("person", "人", "persons"),
+    ("person-time", "人次", "attendances"),
+    ("venue", "个", "venues"),
+    ("unit", "个", "units"),
+    ("item", "件", "items"),
+    ("site", "处", "sites"),
+    ("event", "场", "events"),
+    ("screen", "块", "screens"),
+    ("copy", "份", "copies"),
+    ("story", "篇", "stories"),
+    ("video", "期", "videos"),
+    ("article", "篇", "articles"),
+    ("fen", "分", "fen"),
+    ("batch", "批", "batches"),
+];
+
+/// A unit as it is written after a number, in Chinese and in English.
+pub fn unit(code: &str) -> (&'static str, &'static str) {
+    UNITS.iter().find(|(known, ..)| *known == code).map_or(("", ""), |(_, zh, en)| (zh, en))
+}
+
 pub fn named(code: &str) -> Option<&'static Definition> {
     FIGURES.iter().find(|definition| definition.code == code)
 }
@@ -188,4 +214,16 @@ figures! {
 
     5 "training.business_training" "业务工作培训会" "business trainings" "event" Flow City;
         Count "trainings" { kind = "business_training" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unit_can_be_written() {
+        for definition in FIGURES {
+            assert!(!unit(definition.unit).0.is_empty(), "{}: the unit '{}'", definition.code, definition.unit);
+        }
+    }
 }

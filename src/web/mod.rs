@@ -1,5 +1,6 @@
 //! What stands between HTTP and the slices: shapes, pages, versions, idempotency, the verbs that every resource has.
 
+pub mod accept;
 pub mod body;
 pub mod contract;
 pub mod frame;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use diesel::prelude::*;
 
-use crate::db::{AnyConnection, Part, Subset};
+use crate::db::{AnyConnection, Fit, Part, Reach, Subset, Tree};
 use crate::error::{Code, Error, Result};
 use crate::schema::organizations;
 use crate::types::{Id, text_enum};
@@ -218,7 +218,7 @@ impl Actor {
                 }
             }
         }
-        if any { Ok(Scope { reach, own }) } else { Err(Error::forbidden()) }
+        if any { Ok(Scope { reach, own, walks: false }) } else { Err(Error::forbidden()) }
     }
 
     /// Whether the table allows it anywhere.
@@ -233,7 +233,13 @@ pub struct Scope {
     /// `None` is the whole tree.
     reach: Option<Vec<Id>>,
     own: Option<Id>,
+    /// Whether what is asked for is a good part of all there is: see [`Scope::fitted`].
+    walks: bool,
 }
+
+/// From this part of the tree on, going along a list's order finds a page sooner than gathering and sorting. With n
+/// records evenly spread and pages of p they meet at the root of p/n: 1.6 % for 50 of 200,000.
+const WALKS_FROM: f64 = 0.015;
 
 text_enum! {
     /// Whose records: the city association's own, or those of its counties taken together.
@@ -246,29 +252,46 @@ text_enum! {
 impl Scope {
     /// The command line's: it acts on the whole, on the machine that holds the database.
     pub fn of_operator() -> Self {
-        Self { reach: None, own: None }
+        Self { reach: None, own: None, walks: false }
+    }
+
+    /// The same scope, told how to look for what is asked for. It changes the way and never the outcome.
+    ///
+    /// Statements are planned once for all values, so the planner can't tell a county's clerk, for whom the index on
+    /// the organization is best, from the city's, for whom that would gather and sort nearly everything.
+    pub fn fitted(self, conn: &mut AnyConnection, tree: &Tree, organization_id: Option<Id>) -> Result<Self> {
+        let share = match (organization_id, &self.reach) {
+            (Some(asked), _) => tree.share(conn, &[asked])?,
+            (None, Some(reach)) => tree.share(conn, reach)?,
+            (None, None) => 1.0,
+        };
+        Ok(Self { walks: share >= WALKS_FROM, ..self })
     }
 
     /// The organizations in reach: what every store filters its query with.
     ///
     /// It is a semi-join on the closure, so the database decides and nothing is filtered afterwards.
-    pub fn organizations(&self) -> Subset {
+    pub fn organizations(&self) -> Reach {
         self.within(None, None)
     }
 
     /// The organizations in reach that also lie under one of them and on a level, as a filter asks.
-    pub fn within(&self, organization_id: Option<Id>, level: Option<OrganizationLevel>) -> Subset {
-        let mut parts = vec![Part::Sql("SELECT descendant_id FROM organization_closure WHERE ")];
-        match &self.reach {
-            None => parts.push(Part::Sql("depth = 0")),
-            Some(ids) => parts.extend([Part::Sql("ancestor_id IN "), Part::Ids(ids.clone())]),
+    pub fn within(&self, organization_id: Option<Id>, level: Option<OrganizationLevel>) -> Reach {
+        if self.reach.is_none() && organization_id.is_none() && level.is_none() {
+            return Reach { subset: Subset(Vec::new()), fit: Fit::All };
         }
-        if let Some(id) = organization_id {
-            parts.extend([
+        let mut parts = vec![Part::Sql("SELECT descendant_id FROM organization_closure WHERE ")];
+        match (&self.reach, organization_id) {
+            (None, None) => parts.push(Part::Sql("depth = 0")),
+            (None, Some(id)) => parts.extend([Part::Sql("ancestor_id = "), Part::Id(id)]),
+            (Some(ids), None) => parts.extend([Part::Sql("ancestor_id IN "), Part::Ids(ids.clone())]),
+            (Some(ids), Some(id)) => parts.extend([
+                Part::Sql("ancestor_id IN "),
+                Part::Ids(ids.clone()),
                 Part::Sql(" AND descendant_id IN (SELECT descendant_id FROM organization_closure WHERE ancestor_id = "),
                 Part::Id(id),
                 Part::Sql(")"),
-            ]);
+            ]),
         }
         parts.extend(level.map(|level| {
             Part::Sql(match level {
@@ -278,7 +301,7 @@ impl Scope {
                 }
             })
         }));
-        Subset(parts)
+        Reach { subset: Subset(parts), fit: if self.walks { Fit::Walk } else { Fit::Seek } }
     }
 
     /// The person whose own records are in reach as well, for a volunteer or a family.

@@ -14,7 +14,7 @@ use crate::schema::name_grams;
 use crate::types::Id;
 
 #[derive(Insertable)]
-#[diesel(table_name = name_grams)]
+#[diesel(table_name = name_grams, treat_none_as_default_value = false)]
 struct Row<'a> {
     resource: &'a str,
     gram: String,

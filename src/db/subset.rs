@@ -31,7 +31,33 @@ pub struct Subset(pub Vec<Part>);
 impl Subset {
     /// `column IN (this)`.
     pub fn holds<C>(self, column: C) -> Holds<C> {
-        Holds { column, subset: self }
+        Holds { column, subset: self, fit: Fit::Seek }
+    }
+}
+
+/// How a subset is best looked for. Both say the same; a planner that can't know how many rows a bound value stands
+/// for is told which way to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// By the subset's members, through an index on the column: for a few.
+    Seek,
+    /// Along the list's own order, asking of each row whether it belongs: for a good part of all.
+    Walk,
+    /// All there is: no condition.
+    All,
+}
+
+/// A subset, and how to look for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    pub subset: Subset,
+    pub fit: Fit,
+}
+
+impl Reach {
+    /// Whether a column lies in it.
+    pub fn holds<C>(self, column: C) -> Holds<C> {
+        Holds { column, subset: self.subset, fit: self.fit }
     }
 }
 
@@ -40,6 +66,7 @@ impl Subset {
 pub struct Holds<C> {
     column: C,
     subset: Subset,
+    fit: Fit,
 }
 
 impl<C> QueryId for Holds<C> {
@@ -67,6 +94,13 @@ where
     NaiveDate: ToSql<Date, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> diesel::QueryResult<()> {
+        if self.fit == Fit::All {
+            out.push_sql("1 = 1");
+            return Ok(());
+        }
+        if self.fit == Fit::Walk {
+            out.push_sql("(");
+        }
         self.column.walk_ast(out.reborrow())?;
         out.push_sql(" IN (");
         for part in &self.subset.0 {
@@ -86,6 +120,10 @@ where
             }
         }
         out.push_sql(")");
+        if self.fit == Fit::Walk {
+            // Neither planner turns a tested condition into a join or an index search.
+            out.push_sql(") IS TRUE");
+        }
         Ok(())
     }
 }

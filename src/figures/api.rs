@@ -93,10 +93,11 @@ pub async fn one(request: HttpRequest, caller: Caller, db: web::Data<Db>, code: 
     let value = Pairs::parse(request.query_string())?.into_json(&filter_shape::<FigureQuery>())?;
     let query: FigureQuery = serde_json::from_value(value)
         .map_err(|_| Error::because(Code::InvalidParameter, "请给出年度，如 year=2022", "give the year, as in year=2022"))?;
+    let tree = db.tree().clone();
     let figure = db
         .read(move |conn| {
-            let ground = Ground::of(conn, &scope, query.organization_id)?;
-            Ok(compute::figures(conn, &scope, &ground, [definition], query.year)?.pop())
+            let ground = Ground::of(conn, &scope, &tree, query.organization_id)?;
+            Ok(compute::figures(conn, &ground, [definition], query.year)?.pop())
         })
         .await?;
     Ok(HttpResponse::Ok().json(figure.ok_or_else(|| Error::internal("a figure was not computed"))?))

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::catalogue::{self, Definition, FIGURES, FigureKind, Holder};
-use crate::db::AnyConnection;
+use crate::db::{AnyConnection, Tree};
 use crate::error::{Error, Result};
 use crate::policy::{OrganizationLevel, Scope};
 use crate::resources::organizations::OrganizationKind;
@@ -72,6 +72,8 @@ pub struct Figure {
 /// Whose figures are asked for, resolved once for all of them.
 #[derive(Debug)]
 pub struct Ground {
+    /// What the caller may see, fitted to the organization.
+    scope: Scope,
     pub organization: OrganizationBrief,
     kind: OrganizationKind,
     /// Of the organizations that definitions name, those that lie here, by code.
@@ -84,7 +86,7 @@ fn brief() -> (organizations::id, organizations::code, organizations::name, orga
 
 impl Ground {
     /// An organization in scope; when none is named the city association, or else the highest in reach.
-    pub fn of(conn: &mut AnyConnection, scope: &Scope, asked: Option<Id>) -> Result<Self> {
+    pub fn of(conn: &mut AnyConnection, scope: &Scope, tree: &Tree, asked: Option<Id>) -> Result<Self> {
         let in_reach = || organizations::table.filter(scope.organizations().holds(organizations::id));
         let shown = (brief(), organizations::kind);
         let (organization, kind): (OrganizationBrief, OrganizationKind) = match asked {
@@ -108,7 +110,8 @@ impl Ground {
             .filter(organizations::code.eq_any(named))
             .select(brief())
             .load(conn)?;
-        Ok(Self { organization, kind, parts: parts.into_iter().map(|part| (part.code.clone(), part)).collect() })
+        let scope = scope.clone().fitted(conn, tree, Some(organization.id))?;
+        Ok(Self { scope, organization, kind, parts: parts.into_iter().map(|part| (part.code.clone(), part)).collect() })
     }
 
     /// Whose records a definition is about here; nobody's, where the part that it names lies elsewhere.
@@ -154,16 +157,15 @@ pub struct Value {
 }
 
 /// The value alone, for a year to compare with; one statement.
-pub fn value(conn: &mut AnyConnection, scope: &Scope, ground: &Ground, definition: &Definition, year: i32) -> Result<Value> {
+pub fn value(conn: &mut AnyConnection, ground: &Ground, definition: &Definition, year: i32) -> Result<Value> {
     let subject = ground.subject(definition).ok_or_else(Error::not_found)?;
-    let measured = measured(conn, scope, definition, &parameters(definition, subject.id, year))?;
+    let measured = measured(conn, &ground.scope, definition, &parameters(definition, subject.id, year))?;
     Ok(Value { value: measured.value, precision: measured.precision })
 }
 
 /// Figures of one year: one statement each, and one for the names of all their holders.
 pub fn figures(
     conn: &mut AnyConnection,
-    scope: &Scope,
     ground: &Ground,
     definitions: impl IntoIterator<Item = &'static Definition>,
     year: i32,
@@ -172,7 +174,7 @@ pub fn figures(
     for definition in definitions {
         let subject = ground.subject(definition).ok_or_else(Error::not_found)?;
         let parameters = parameters(definition, subject.id, year);
-        let measured = measured(conn, scope, definition, &parameters)?;
+        let measured = measured(conn, &ground.scope, definition, &parameters)?;
         all.push((definition, subject.clone(), parameters, measured));
     }
     let mut ids: Vec<Id> = all.iter().flat_map(|(.., measured)| measured.holders.iter().copied()).collect();

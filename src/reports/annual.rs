@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::db::AnyConnection;
+use crate::db::{AnyConnection, Tree};
 use crate::error::Result;
 use crate::figures::{self, Figure, Ground, OrganizationBrief, SECTIONS, Value};
 use crate::policy::Scope;
@@ -39,12 +39,12 @@ pub struct ReportedFigure {
 }
 
 /// Computes the report: two statements a figure, whatever the number of records.
-pub fn compute(conn: &mut AnyConnection, scope: &Scope, asked: Option<Id>, year: i32) -> Result<AnnualReport> {
-    let ground = Ground::of(conn, scope, asked)?;
+pub fn compute(conn: &mut AnyConnection, scope: &Scope, tree: &Tree, asked: Option<Id>, year: i32) -> Result<AnnualReport> {
+    let ground = Ground::of(conn, scope, tree, asked)?;
     let reported: Vec<_> = figures::FIGURES.iter().filter(|definition| ground.reports(definition)).collect();
     let before: Vec<Value> =
-        reported.iter().map(|definition| figures::value(conn, scope, &ground, definition, year - 1)).collect::<Result<_>>()?;
-    let now = figures::figures(conn, scope, &ground, reported.iter().copied(), year)?;
+        reported.iter().map(|definition| figures::value(conn, &ground, definition, year - 1)).collect::<Result<_>>()?;
+    let now = figures::figures(conn, &ground, reported.iter().copied(), year)?;
     let mut sections: Vec<Section> =
         SECTIONS.iter().map(|(number, title_zh, title_en)| Section { number: *number, title_zh, title_en, figures: Vec::new() }).collect();
     for ((definition, figure), year_before) in reported.into_iter().zip(now).zip(before) {

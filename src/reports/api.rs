@@ -51,7 +51,8 @@ pub async fn annual_report(
     let query = Pairs::parse(request.query_string())?.into_json(&filter_shape::<ReportQuery>())?;
     let query: ReportQuery = serde_json::from_value(query).map_err(Error::internal)?;
     let form = accept::preferred(request.headers(), &["application/json", MARKDOWN])?;
-    let report = db.read(move |conn| annual::compute(conn, &scope, query.organization_id, year)).await?;
+    let tree = db.tree().clone();
+    let report = db.read(move |conn| annual::compute(conn, &scope, &tree, query.organization_id, year)).await?;
     let mut response = HttpResponse::Ok();
     response.insert_header((header::VARY, "Accept, Accept-Language"));
     if form == MARKDOWN {

@@ -146,7 +146,7 @@ struct MoveBody {
 }
 
 #[derive(Insertable, Queryable)]
-#[diesel(table_name = closure)]
+#[diesel(table_name = closure, treat_none_as_default_value = false)]
 struct Path {
     ancestor_id: Id,
     descendant_id: Id,

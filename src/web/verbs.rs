@@ -510,7 +510,14 @@ async fn list(verbs: &'static dyn Verbs, request: HttpRequest, caller: Caller, d
     let others = pairs.clone();
     let filter = pairs.into_json(verbs.filter_shape())?;
     let (actor, sort, limit, count) = (caller.actor, window.sort, window.limit, window.count);
-    let listed = db.read(move |conn| verbs.list(conn, &actor, &scope, filter.clone(), &window)).await?;
+    let asked = filter.get("organization_id").and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let tree = db.tree().clone();
+    let listed = db
+        .read(move |conn| {
+            let scope = scope.clone().fitted(conn, &tree, asked)?;
+            verbs.list(conn, &actor, &scope, filter.clone(), &window)
+        })
+        .await?;
     let mut response = HttpResponse::Ok();
     response.content_type("application/json");
     if let Some(cursor) = &listed.next_cursor {

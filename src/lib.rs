@@ -25,7 +25,9 @@
 //!   merged into the record's own draft and judged whole (RFC 7396), so there are no patch types.
 //! * Requests are checked against the very schemas that the contract publishes ([`web::shape`]), which names all the
 //!   faults at once and keeps the document true.
-//! * Search in names is a table of two-character pieces ([`db::grams`]), alike on both databases.
+//! * Search in names is a table of pieces of one and two characters ([`db::grams`]), alike on both databases.
+//! * A scope knows how large a part of the tree it is, and how it is best looked for ([`policy::Scope::fitted`]): with one
+//!   plan for all values, neither database can tell a county's clerk from the city's. The predicate is always the same.
 
 pub mod app;
 pub mod audit;

@@ -218,7 +218,7 @@ impl Actor {
                 }
             }
         }
-        if any { Ok(Scope { reach, own, walks: false }) } else { Err(Error::forbidden()) }
+        if any { Ok(Scope { reach, own, fit: Fit::Seek }) } else { Err(Error::forbidden()) }
     }
 
     /// Whether the table allows it anywhere.
@@ -233,13 +233,26 @@ pub struct Scope {
     /// `None` is the whole tree.
     reach: Option<Vec<Id>>,
     own: Option<Id>,
-    /// Whether what is asked for is a good part of all there is: see [`Scope::fitted`].
-    walks: bool,
+    /// How what is asked for is best looked for: see [`Scope::fitted`].
+    fit: Fit,
 }
 
-/// From this part of the tree on, going along a list's order finds a page sooner than gathering and sorting. With n
-/// records evenly spread and pages of p they meet at the root of p/n: 1.6 % for 50 of 200,000.
-const WALKS_FROM: f64 = 0.015;
+/// What a scope is looked up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A page of a list in its order.
+    Page,
+    /// A page of what a search finds by an index of its own.
+    Search,
+    /// A count or a sum over all of it.
+    Sum,
+}
+
+/// From this part of the tree on, a page is found sooner by going along the list's order: half of the rows, or more,
+/// belong. Below it that might pass all others first, since records that came in one file lie together.
+const PAGES_WALK_FROM: f64 = 0.5;
+/// From this part on, a sum reads the table rather than its index by organization.
+const SUMS_WALK_FROM: f64 = 0.2;
 
 text_enum! {
     /// Whose records: the city association's own, or those of its counties taken together.
@@ -252,20 +265,32 @@ text_enum! {
 impl Scope {
     /// The command line's: it acts on the whole, on the machine that holds the database.
     pub fn of_operator() -> Self {
-        Self { reach: None, own: None, walks: false }
+        Self { reach: None, own: None, fit: Fit::Seek }
     }
 
     /// The same scope, told how to look for what is asked for. It changes the way and never the outcome.
     ///
     /// Statements are planned once for all values, so the planner can't tell a county's clerk, for whom the index on
     /// the organization is best, from the city's, for whom that would gather and sort nearly everything.
-    pub fn fitted(self, conn: &mut AnyConnection, tree: &Tree, organization_id: Option<Id>) -> Result<Self> {
+    pub fn fitted(&self, conn: &mut AnyConnection, tree: &Tree, organization_id: Option<Id>, purpose: Purpose) -> Result<Self> {
         let share = match (organization_id, &self.reach) {
+            _ if purpose == Purpose::Search => 0.0,
             (Some(asked), _) => tree.share(conn, &[asked])?,
             (None, Some(reach)) => tree.share(conn, reach)?,
             (None, None) => 1.0,
         };
-        Ok(Self { walks: share >= WALKS_FROM, ..self })
+        let fit = match purpose {
+            Purpose::Search => Fit::Probe,
+            Purpose::Page if share >= PAGES_WALK_FROM => Fit::Probe,
+            Purpose::Sum if share >= SUMS_WALK_FROM => Fit::Walk,
+            Purpose::Page | Purpose::Sum => Fit::Seek,
+        };
+        Ok(Self { fit, ..self.clone() })
+    }
+
+    /// Whether a page's ids are best found before its records are read: see `web::page`.
+    pub fn gathers(&self) -> bool {
+        self.fit == Fit::Seek && self.reach.is_some()
     }
 
     /// The organizations in reach: what every store filters its query with.
@@ -301,7 +326,7 @@ impl Scope {
                 }
             })
         }));
-        Reach { subset: Subset(parts), fit: if self.walks { Fit::Walk } else { Fit::Seek } }
+        Reach { subset: Subset(parts), fit: self.fit }
     }
 
     /// The person whose own records are in reach as well, for a volunteer or a family.

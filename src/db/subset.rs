@@ -35,19 +35,22 @@ impl Subset {
     }
 }
 
-/// How a subset is best looked for. Both say the same; a planner that can't know how many rows a bound value stands
-/// for is told which way to go.
+/// How a subset is best looked for. All say the same; a planner that can't know how many rows a bound value stands for
+/// is told which way to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
-    /// By the subset's members, through an index on the column: for a few.
+    /// By the subset's members, through an index on the column: for a few rows of many.
     Seek,
-    /// Along the list's own order, asking of each row whether it belongs: for a good part of all.
+    /// The subset gathered once, and each row looked up in it: for a good part of all rows.
     Walk,
+    /// Each row's membership looked up in the database: where another condition, or the end of the page, keeps the rows
+    /// few.
+    Probe,
     /// All there is: no condition.
     All,
 }
 
-/// A subset, and how to look for it.
+/// A part of the tree of organizations, selected as `descendant_id` from the closure, and how to look for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
     pub subset: Subset,
@@ -94,15 +97,19 @@ where
     NaiveDate: ToSql<Date, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> diesel::QueryResult<()> {
-        if self.fit == Fit::All {
-            out.push_sql("1 = 1");
-            return Ok(());
+        match self.fit {
+            Fit::All => {
+                out.push_sql("1 = 1");
+                return Ok(());
+            }
+            // Neither planner turns a tested condition, or a subquery for one value, into a join or an index search.
+            Fit::Probe => out.push_sql("(("),
+            Fit::Walk | Fit::Seek => {
+                out.push_sql("(");
+                self.column.walk_ast(out.reborrow())?;
+                out.push_sql(" IN (");
+            }
         }
-        if self.fit == Fit::Walk {
-            out.push_sql("(");
-        }
-        self.column.walk_ast(out.reborrow())?;
-        out.push_sql(" IN (");
         for part in &self.subset.0 {
             match part {
                 Part::Sql(text) => out.push_sql(text),
@@ -119,10 +126,14 @@ where
                 }
             }
         }
-        out.push_sql(")");
-        if self.fit == Fit::Walk {
-            // Neither planner turns a tested condition into a join or an index search.
-            out.push_sql(") IS TRUE");
+        match self.fit {
+            Fit::All | Fit::Seek => out.push_sql("))"),
+            Fit::Walk => out.push_sql(")) IS TRUE"),
+            Fit::Probe => {
+                out.push_sql(" AND descendant_id = ");
+                self.column.walk_ast(out.reborrow())?;
+                out.push_sql(" LIMIT 1) IS NOT NULL)");
+            }
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::catalogue::{self, Definition, FIGURES, FigureKind, Holder};
 use crate::db::{AnyConnection, Tree};
 use crate::error::{Error, Result};
-use crate::policy::{OrganizationLevel, Scope};
+use crate::policy::{OrganizationLevel, Purpose, Scope};
 use crate::resources::organizations::OrganizationKind;
 use crate::schema::{organization_closure, organizations};
 use crate::types::{Id, Precision, TextEnum};
@@ -110,7 +110,7 @@ impl Ground {
             .filter(organizations::code.eq_any(named))
             .select(brief())
             .load(conn)?;
-        let scope = scope.clone().fitted(conn, tree, Some(organization.id))?;
+        let scope = scope.fitted(conn, tree, Some(organization.id), Purpose::Sum)?;
         Ok(Self { scope, organization, kind, parts: parts.into_iter().map(|part| (part.code.clone(), part)).collect() })
     }
 

@@ -290,7 +290,7 @@ impl Scope {
 
     /// Whether a page's ids are best found before its records are read: see `web::page`.
     pub fn gathers(&self) -> bool {
-        self.fit == Fit::Seek && self.reach.is_some()
+        self.fit == Fit::Seek
     }
 
     /// The organizations in reach: what every store filters its query with.
@@ -327,6 +327,12 @@ impl Scope {
             })
         }));
         Reach { subset: Subset(parts), fit: self.fit }
+    }
+
+    /// The organizations that a filter asks for, whoever asks: this narrows a person's own records, which they may see
+    /// wherever these lie.
+    pub fn asked(organization_id: Option<Id>, level: Option<OrganizationLevel>) -> Reach {
+        Self::of_operator().within(organization_id, level)
     }
 
     /// The person whose own records are in reach as well, for a volunteer or a family.

@@ -29,6 +29,18 @@ macro_rules! each {
 }
 pub(crate) use each;
 
+/// Holds the rows of a query until the transaction ends, so that what is decided upon them stays true. SQLite needs
+/// no such thing: a transaction that writes is alone.
+macro_rules! held {
+    ($connection:expr, $query:expr) => {
+        match &mut *$connection {
+            $crate::db::AnyConnection::Pg(c) => diesel::RunQueryDsl::execute(diesel::QueryDsl::for_update($query), c).map(|_| ()),
+            $crate::db::AnyConnection::Sqlite(_) => Ok::<(), diesel::result::Error>(()),
+        }
+    };
+}
+pub(crate) use held;
+
 /// Inserts a slice of rows. On PostgreSQL many of them go by COPY, which takes them three times as fast as statements
 /// do; SQLite has nothing faster than statements of many rows, in chunks that stay below its limit on bound values.
 macro_rules! insert_all {

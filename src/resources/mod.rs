@@ -1,5 +1,6 @@
 //! One slice per URL segment.
 
+pub mod appointments;
 pub mod campaign_events;
 pub mod campaigns;
 pub mod circulars;
@@ -12,6 +13,7 @@ pub mod heroes;
 pub mod inspections;
 pub mod media_items;
 pub mod media_placements;
+pub mod memberships;
 pub mod organizations;
 pub mod persons;
 pub mod placements;
@@ -22,6 +24,7 @@ pub mod stages;
 pub mod targets;
 pub mod trainings;
 pub mod volunteer_teams;
+pub mod volunteers;
 pub mod welfare_batches;
 pub mod welfare_programmes;
 pub mod workstations;
@@ -33,8 +36,11 @@ pub fn all() -> Vec<&'static dyn Verbs> {
     vec![
         Box::leak(Box::new(Of::<organizations::Organizations>::new())),
         Box::leak(Box::new(Of::<persons::Persons>::new())),
+        Box::leak(Box::new(Of::<appointments::Appointments>::new())),
         Box::leak(Box::new(Of::<workstations::Workstations>::new())),
         Box::leak(Box::new(Of::<volunteer_teams::VolunteerTeams>::new())),
+        Box::leak(Box::new(Of::<volunteers::Volunteers>::new())),
+        Box::leak(Box::new(Of::<memberships::Memberships>::new())),
         Box::leak(Box::new(Of::<demonstration_units::DemonstrationUnits>::new())),
         Box::leak(Box::new(Of::<publicity_assets::PublicityAssets>::new())),
         Box::leak(Box::new(Of::<campaigns::Campaigns>::new())),

@@ -14,3 +14,4 @@ mod session;
 mod volunteer_teams;
 mod welfare;
 mod year;
+mod zhengzhou_2022;

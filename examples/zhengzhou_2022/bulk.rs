@@ -36,8 +36,7 @@ const COUNTIES: [(&str, usize, &[&str]); 16] = [
 ];
 
 /// Every trade that the source counts up, the commoner ones more often.
-const SECTORS: [&str; 12] =
-    ["机关", "机关", "事业单位", "事业单位", "企业", "企业", "环卫", "快递", "出租", "保安", "社区", "其他"];
+const SECTORS: [&str; 12] = ["机关", "机关", "事业单位", "事业单位", "企业", "企业", "环卫", "快递", "出租", "保安", "社区", "其他"];
 
 const SURNAMES: &str = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤尹黎易常武乔贺赖龚文";
 const GIVEN: [&str; 2] = [
@@ -67,8 +66,7 @@ impl Dice {
 pub fn files() -> [(&'static str, String); 3] {
     let mut dice = Dice(2022);
     let mut teams = String::from("编码,所属协会编码,依托领域,成立日期,成立日期精度\n");
-    let mut volunteers =
-        String::from("志愿者编号,所属协会编码,姓名,性别,身份证号,手机号,所属行业,状态,注册日期,注册日期精度\n");
+    let mut volunteers = String::from("志愿者编号,所属协会编码,姓名,性别,身份证号,手机号,所属行业,状态,注册日期,注册日期精度\n");
     let mut memberships = String::from("编码,志愿者编号,队伍编码,入队日期,入队日期精度\n");
     let mut sizes = sizes(&mut dice).into_iter();
     let (mut id_numbers, mut phones) = (HashSet::new(), HashSet::new());
@@ -85,7 +83,7 @@ pub fn files() -> [(&'static str, String); 3] {
                 let id_number = unlike(&mut id_numbers, || id_number(&mut dice, gender));
                 let phone = unlike(&mut phones, || format!("{SEGMENT}{:08}", dice.below(100_000_000)));
                 let (sex, sector) = (["女", "男"][gender], SECTORS[dice.below(SECTORS.len())]);
-                line(&mut volunteers, format_args!("{code},zz-{county},{name},{sex},{id_number},{phone},{sector},在册,{BY}"));
+                line(&mut volunteers, format_args!("{code},zz-{county},{name},{sex},{id_number},{phone},{sector},正常,{BY}"));
                 line(&mut memberships, format_args!("zz-m{number:04},{code},{team},{BY}"));
             }
         }

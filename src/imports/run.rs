@@ -267,7 +267,8 @@ impl Import<'_> {
 
     /// Rows that name others of these, such as their parents, are written after them.
     fn write(&mut self, tx: &mut Tx<'_>, mut rows: Vec<Row>) -> Result<()> {
-        let own: Vec<String> = self.columns.iter().filter(|c| c.refers_to == Some(self.verbs.name())).map(|c| c.field().to_owned()).collect();
+        let own: Vec<String> =
+            self.columns.iter().filter(|c| c.refers_to == Some(self.verbs.name())).map(|c| c.field().to_owned()).collect();
         while !rows.is_empty() {
             let codes: HashSet<String> = rows.iter().filter_map(|row| row.text("code")).map(str::to_owned).collect();
             let waits = |row: &Row| own.iter().filter_map(|field| row.text(field)).any(|code| codes.contains(code));

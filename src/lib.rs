@@ -15,6 +15,7 @@
 //! | [`vault`] | sealing of personal identifiers |
 //! | [`audit`] | who did what, in the transaction of the deed |
 //! | [`imports`] | files into records |
+//! | [`demo`] | the real input of 2022, as files for the import |
 //! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
 //! | [`reports`] | figures set into documents |
 //! | [`resources`] | one slice per URL segment |
@@ -34,6 +35,7 @@ pub mod audit;
 pub mod auth;
 pub mod config;
 pub mod db;
+pub mod demo;
 pub mod error;
 pub mod figures;
 pub mod health;

@@ -107,7 +107,7 @@ use Holder::{All, City, Counties, Part};
 
 figures! {
     1 "organizations.county_associations" "县市区协会" "county associations" "organization" Stock All;
-        Count "organizations" { kind = "county_association" }
+        Count "organizations" { kind = "county_association", status = "active" }
     1 "four_ones.review_circulars" "“四个一工程”讲评通报" "four-ones review circulars" "circular" Flow City;
         Count "circulars" { subject = "four_ones" }
     1 "four_ones.volunteer_teams" "志愿者队伍" "volunteer teams" "team" Stock Counties;
@@ -133,7 +133,7 @@ figures! {
     1 "four_ones.demonstration_units.planned_or_under_construction" "规划和正在建设标准化示范单位" "demonstration units planned or under construction" "unit" Stock All;
         Count "demonstration_units" { stage = "planned,under_construction" }
 
-    2 "organizations.counties_inspected" "督导检查县市区协会" "county associations inspected" "organization" Flow All;
+    2 "organizations.counties_inspected" "督导检查县市区协会" "county associations inspected" "organization" Flow Counties;
         Organizations "inspections" {}
     2 "organizations.staff_target_per_county" "每个县级协会专兼职人员配备目标" "staffing target of each county" "person" Standard All;
         Value "targets" { indicator = "organizations.staff_target_per_county" }

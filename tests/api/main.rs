@@ -12,6 +12,7 @@ mod memberships;
 mod organizations;
 mod persons;
 mod publicity;
+mod role_matrix;
 mod session;
 mod volunteer_teams;
 mod volunteers;

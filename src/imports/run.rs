@@ -265,7 +265,8 @@ impl Import<'_> {
         self.header.iter().find(|(_, i)| self.columns[*i].header == column).map(|(header, _)| header.clone())
     }
 
-    /// Rows that name others of these, such as their parents, are written after them.
+    /// Rows that name others of these, such as their parents, are written after them. Over more than one chunk it is the
+    /// file that puts parents first.
     fn write(&mut self, tx: &mut Tx<'_>, mut rows: Vec<Row>) -> Result<()> {
         let own: Vec<String> =
             self.columns.iter().filter(|c| c.refers_to == Some(self.verbs.name())).map(|c| c.field().to_owned()).collect();

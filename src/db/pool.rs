@@ -1,6 +1,7 @@
 //! The pool, and the way from an async handler to a blocking query and back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::web;
@@ -73,6 +74,7 @@ pub struct Db {
     vault: Arc<Vault>,
     answer_within: Duration,
     running: super::write::Running,
+    standing: Arc<AtomicU64>,
 }
 
 impl Db {
@@ -85,7 +87,7 @@ impl Db {
             .connection_timeout(Duration::from_secs(2))
             .error_handler(Box::new(QuietHandler))
             .build_unchecked(Connector { target: target.clone(), statement_timeout: Duration::from_secs(30) });
-        Self { pool: Arc::new(pool), target, vault, answer_within, running: super::write::Running::default() }
+        Self { pool: Arc::new(pool), target, vault, answer_within, running: super::write::Running::default(), standing: Arc::default() }
     }
 
     pub fn target(&self) -> &Target {
@@ -94,6 +96,15 @@ impl Db {
 
     pub fn vault(&self) -> &Arc<Vault> {
         &self.vault
+    }
+
+    /// Changes whenever this server has changed who may do what: what was read of a caller before doesn't count.
+    pub fn standing(&self) -> u64 {
+        self.standing.load(Ordering::Acquire)
+    }
+
+    pub(super) fn standing_has_changed(&self) {
+        self.standing.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn running(&self) -> &super::write::Running {

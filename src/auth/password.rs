@@ -65,7 +65,7 @@ pub fn flaw(kind: UserKind, password: &str, username: &str) -> Option<Says> {
     None
 }
 
-/// Words that common passwords are made of; the longer before the shorter that they begin with.
+/// Words that common passwords are made of.
 #[rustfmt::skip]
 const STEMS: &[&str] = &[
     "administrator", "jianyiyongwei", "qwertyuiop", "basketball", "zijingshan", "zhiyuanzhe", "wobuzhidao",
@@ -98,14 +98,16 @@ fn letter(c: char) -> char {
     }
 }
 
-/// How many letters are left when all stems are taken out.
+/// How many letters are left at least when stems are taken out.
 fn own_letters(text: &str) -> usize {
-    let mut rest: String = text.to_owned();
-    for stem in STEMS {
-        // Where a stem was, nothing grows together.
-        rest = rest.replace(stem, " ");
+    // For each place, the least that is left before it: a letter stays, or a stem that ends here goes whole.
+    let mut left = vec![0; text.len() + 1];
+    for (at, c) in text.char_indices() {
+        let end = at + c.len_utf8();
+        let stems = STEMS.iter().filter(|stem| text[..end].ends_with(**stem)).map(|stem| left[end - stem.len()]);
+        left[end] = stems.min().unwrap_or(usize::MAX).min(left[at] + usize::from(c.is_alphabetic()));
     }
-    rest.chars().filter(|c| c.is_alphabetic()).count()
+    left[text.len()]
 }
 
 /// Whether a password is one of the common ones, or only digits, a run, one piece again and again.

@@ -53,6 +53,8 @@ impl Service {
             previous: config.previous_signing_keys.clone(),
             issuer: config.public_url.clone(),
             audience: "yiyong".into(),
+            trusted_proxies: config.trusted_proxies.clone(),
+            behind_tls: config.behind_tls,
         })?;
         let metrics = Metrics::new().map_err(|error| error.to_string())?;
         Ok(Self {

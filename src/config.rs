@@ -1,7 +1,7 @@
 //! The environment as one typed value. A wrong value stops the start with one line that says which and why.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,6 +27,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("YIYONG_DATA_KEY_FILE", "<data>/data-key", "32 bytes in base64 that seal identifiers; required with PostgreSQL"),
     ("YIYONG_ALLOWED_ORIGINS", "", "comma-separated origins of browsers' front ends, exactly as they send them"),
     ("YIYONG_BEHIND_TLS", "false", "`true` when a proxy in front speaks HTTPS: adds HSTS"),
+    (
+        "YIYONG_TRUSTED_PROXIES",
+        "",
+        "comma-separated addresses of proxies whose `X-Forwarded-For` is believed; without them failures behind TLS slow no address down",
+    ),
     ("YIYONG_WORKERS", "number of cores", "threads that serve requests"),
     ("YIYONG_DB_CONNECTIONS", "2 × cores, at most 8", "database connections"),
     ("YIYONG_MIGRATE_AT_START", "true on SQLite, false on PostgreSQL", "bring the database up to date before serving"),
@@ -44,6 +49,7 @@ pub struct Config {
     pub data_key: Zeroizing<[u8; 32]>,
     pub allowed_origins: Vec<String>,
     pub behind_tls: bool,
+    pub trusted_proxies: Vec<IpAddr>,
     pub workers: usize,
     pub db_connections: u32,
     pub migrate_at_start: bool,
@@ -75,7 +81,7 @@ impl Config {
         let target = match get("DATABASE_URL") {
             Some(url) => Target::parse(&url)?,
             None => {
-                std::fs::create_dir_all(&data_dir).map_err(|e| format!("YIYONG_DATA_DIR: {} can't be made: {e}", data_dir.display()))?;
+                make_folder(&data_dir).map_err(|e| format!("YIYONG_DATA_DIR: {} can't be made: {e}", data_dir.display()))?;
                 Target::Sqlite(data_dir.join("yiyong.db").display().to_string())
             }
         };
@@ -106,6 +112,10 @@ impl Config {
         {
             return Err(format!("YIYONG_ALLOWED_ORIGINS: '{wrong}' is not an origin, as in https://office.example.cn"));
         }
+        let trusted_proxies = list("YIYONG_TRUSTED_PROXIES")
+            .iter()
+            .map(|text| text.parse().map_err(|_| format!("YIYONG_TRUSTED_PROXIES: '{text}' is not an address, as in 10.0.0.7")))
+            .collect::<Result<_, _>>()?;
         let postgres = target.is_postgres();
         let signing_key = key_text(&get, "YIYONG_SIGNING_KEY_FILE", &data_dir.join("signing-key.pem"), postgres, Keys::generate_pem)?;
         let data_key_text = key_text(&get, "YIYONG_DATA_KEY_FILE", &data_dir.join("data-key"), postgres, || {
@@ -135,6 +145,7 @@ impl Config {
             bind,
             signing_key,
             previous_signing_keys,
+            trusted_proxies,
             data_key,
             allowed_origins,
         })
@@ -168,11 +179,20 @@ fn key_text(
     }
 }
 
+/// A folder that only its owner can look into; one that is there already stays as it is.
+fn make_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
 /// Writes a new file that only its owner can read, whole or not at all; one that is there already stays as it is.
 fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+        make_folder(folder)?;
     }
     let draft = path.with_extension(format!("new-{}", std::process::id()));
     let mut options = std::fs::OpenOptions::new();

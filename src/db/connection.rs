@@ -68,6 +68,7 @@ impl Target {
                 Ok(AnyConnection::Pg(connection))
             }
             Self::Sqlite(path) => {
+                keep_private(path).map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
                 let mut connection = SqliteConnection::establish(path)?;
                 connection
                     .batch_execute(
@@ -80,4 +81,32 @@ impl Target {
             }
         }
     }
+}
+
+/// Makes the database's file, where there is none, for its owner alone, and takes one that others could read from
+/// them. SQLite gives the files beside it (`-wal`, `-shm`) the same mode.
+#[cfg(unix)]
+fn keep_private(path: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    if path.starts_with(":memory:") || path.starts_with("file:") {
+        return Ok(());
+    }
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    for file in ["", "-wal", "-shm"].map(|end| format!("{path}{end}")) {
+        match std::fs::metadata(&file) {
+            Ok(known) if known.permissions().mode() & 0o077 != 0 => {
+                std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn keep_private(_: &str) -> std::io::Result<()> {
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The pool, and the way from an async handler to a blocking query and back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::web;
@@ -74,6 +75,7 @@ pub struct Db {
     answer_within: Duration,
     running: super::write::Running,
     tree: super::tree::Tree,
+    standing: Arc<AtomicU64>,
 }
 
 impl Db {
@@ -93,6 +95,7 @@ impl Db {
             answer_within,
             running: super::write::Running::default(),
             tree: super::tree::Tree::default(),
+            standing: Arc::default(),
         }
     }
 
@@ -107,6 +110,15 @@ impl Db {
     /// How much of the tree lies below whom.
     pub fn tree(&self) -> &super::tree::Tree {
         &self.tree
+    }
+
+    /// Changes whenever this server has changed who may do what: what was read of a caller before doesn't count.
+    pub fn standing(&self) -> u64 {
+        self.standing.load(Ordering::Acquire)
+    }
+
+    pub(super) fn standing_has_changed(&self) {
+        self.standing.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn running(&self) -> &super::write::Running {

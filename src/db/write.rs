@@ -59,12 +59,18 @@ pub struct Tx<'a> {
     pub actor_id: Option<Id>,
     request_id: &'a str,
     events: Vec<audit::Event>,
+    standing_changed: bool,
 }
 
 impl Tx<'_> {
     /// Who is behind this write; a deed of the command line has nobody.
     pub fn actor(&self) -> Result<Id> {
         self.actor_id.ok_or_else(Error::forbidden)
+    }
+
+    /// Says that this changes who may do what: once it is kept, every caller is read anew.
+    pub fn change_standing(&mut self) {
+        self.standing_changed = true;
     }
 
     /// Notes what was done. The events are written with the deed, or not at all.
@@ -188,7 +194,7 @@ impl Db {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.run(false, |conn| attempt(conn, self.vault(), deed, &mut work)) {
+            match self.run(false, |conn| attempt(conn, self, deed, &mut work)) {
                 Err(error) if error.code == Code::Overloaded && tries < TRIES => {
                     std::thread::sleep(std::time::Duration::from_millis(u64::from(tries) * 7));
                 }
@@ -223,19 +229,22 @@ struct Plain<T>(T);
 
 impl<T> Replies for Plain<T> {}
 
-fn attempt<T: Replies>(conn: &mut AnyConnection, vault: &Vault, deed: &Deed, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+fn attempt<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
     let begin = match conn {
         AnyConnection::Pg(_) => "BEGIN",
         AnyConnection::Sqlite(_) => "BEGIN IMMEDIATE",
     };
     each!(&mut *conn, c => AnsiTransactionManager::begin_transaction_sql(c, begin))?;
-    let result = inside(conn, vault, deed, work);
+    let result = inside(conn, db.vault(), deed, work);
     match result {
-        Ok((value, true)) => {
+        Ok(Done { value, kept: true, standing_changed }) => {
             each!(&mut *conn, c => AnsiTransactionManager::commit_transaction(c))?;
+            if standing_changed {
+                db.standing_has_changed();
+            }
             Ok(value)
         }
-        Ok((value, false)) => {
+        Ok(Done { value, kept: false, .. }) => {
             each!(&mut *conn, c => AnsiTransactionManager::rollback_transaction(c))?;
             Ok(value)
         }
@@ -247,18 +256,26 @@ fn attempt<T: Replies>(conn: &mut AnyConnection, vault: &Vault, deed: &Deed, wor
     }
 }
 
-/// The value, and whether to keep what was done.
+/// A value, whether to keep what was done, and whether that changes who may do what.
+struct Done<T> {
+    value: T,
+    kept: bool,
+    standing_changed: bool,
+}
+
 fn inside<T: Replies>(
     conn: &mut AnyConnection,
     vault: &Vault,
     deed: &Deed,
     work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>,
-) -> Result<(T, bool)> {
+) -> Result<Done<T>> {
     let now = Instant::now();
+    // Under the key, since a body may hold a password, which a bare digest would let be guessed.
+    let fingerprint = |once: &Once| vault.hash("request", &once.fingerprint);
     if let (Some(once), Some(actor_id)) = (&deed.once, deed.actor_id) {
         let kept: Option<Kept> = idempotency_keys::table.find((actor_id, &once.key)).first(conn).optional()?;
         if let Some(kept) = kept {
-            if kept.fingerprint != once.fingerprint {
+            if kept.fingerprint != fingerprint(once) {
                 return Err(Error::new(Code::IdempotencyMismatch));
             }
             let reply = Reply {
@@ -268,20 +285,24 @@ fn inside<T: Replies>(
                 body: kept.body,
                 replayed: true,
             };
-            return T::replay(reply).map(|value| (value, false)).ok_or_else(|| Error::internal("a reply that can't be replayed was kept"));
+            return T::replay(reply)
+                .map(|value| Done { value, kept: false, standing_changed: false })
+                .ok_or_else(|| Error::internal("a reply that can't be replayed was kept"));
         }
     }
-    let mut tx = Tx { conn, vault, now, actor_id: deed.actor_id, request_id: &deed.request_id, events: Vec::new() };
+    let mut tx =
+        Tx { conn, vault, now, actor_id: deed.actor_id, request_id: &deed.request_id, events: Vec::new(), standing_changed: false };
     let value = work(&mut tx)?;
     if deed.rolled_back {
-        return Ok((value, false));
+        return Ok(Done { value, kept: false, standing_changed: false });
     }
     tx.flush()?;
+    let standing_changed = tx.standing_changed;
     if let (Some(once), Some(actor_id), Some(reply)) = (&deed.once, deed.actor_id, value.kept()) {
         let kept = Kept {
             actor_id,
             key: once.key.clone(),
-            fingerprint: once.fingerprint.clone(),
+            fingerprint: fingerprint(once),
             status: i32::from(reply.status),
             location: reply.location.clone(),
             etag: reply.etag.clone(),
@@ -290,5 +311,5 @@ fn inside<T: Replies>(
         };
         diesel::insert_into(idempotency_keys::table).values(&kept).execute(conn)?;
     }
-    Ok((value, true))
+    Ok(Done { value, kept: true, standing_changed })
 }

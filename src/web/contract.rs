@@ -205,7 +205,7 @@ pub fn describe<R: Resource>(steps: Vec<StepFacts>, document: &mut Value) {
         }
         operation["responses"] =
             json!({"200": {"description": "The record after the step.", "headers": etag, "content": json_content(reference(&view))}});
-        document["paths"][format!("{base}/{{id}}/{code}")] = json!({"post": operation});
+        document["paths"][format!("{base}/{{id}}/{}", code.replace('_', "-"))] = json!({"post": operation});
     }
     document["paths"][base.clone()] = collection;
     document["paths"][format!("{base}/{{id}}")] = single;

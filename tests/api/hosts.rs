@@ -16,6 +16,15 @@ use yiyong::db::{Target, migrations};
 use yiyong::policy::Role;
 
 pub const PASSWORD: &str = "四月的风吹过金水河边的柳树";
+/// Of machine clients, which remember better.
+pub const SECRET: &str = "四月的风吹过金水河边的柳树，也吹过嵩山脚下的麦田与少林寺前的银杏树";
+
+pub fn password_of(kind: UserKind) -> &'static str {
+    match kind {
+        UserKind::Person => PASSWORD,
+        UserKind::Service => SECRET,
+    }
+}
 
 /// A throw-away PostgreSQL cluster of this test run, or the one that the environment names.
 fn postgres() -> Option<&'static str> {
@@ -114,8 +123,9 @@ pub struct Host {
     pub base: String,
     pub service: Service,
     handle: actix_web::dev::ServerHandle,
+    database: String,
     _folder: Option<tempfile::TempDir>,
-    _keys: tempfile::TempDir,
+    pub keys: tempfile::TempDir,
 }
 
 impl Drop for Host {
@@ -127,19 +137,36 @@ impl Drop for Host {
 impl Host {
     fn start(postgres: Option<&str>) -> Self {
         let (database, folder) = fresh_database(postgres);
+        Self::on(database, folder, &[])
+    }
+
+    /// Another server on the same database, with the same keys unless told otherwise.
+    pub fn beside(&self, settings: &[(&str, &str)]) -> Self {
+        let own = |name: &str| self.keys.path().join(name).display().to_string();
+        let (signing, data) = (own("signing.pem"), own("data-key"));
+        let mut all = vec![("YIYONG_SIGNING_KEY_FILE", signing.as_str()), ("YIYONG_DATA_KEY_FILE", data.as_str())];
+        all.extend(settings);
+        Self::on(self.database.clone(), None, &all)
+    }
+
+    fn on(database: String, folder: Option<tempfile::TempDir>, settings: &[(&str, &str)]) -> Self {
         let keys = tempfile::tempdir().expect("a folder");
         // PostgreSQL deployments must give their keys; make them as an operator would.
         let (signing, data) = (keys.path().join("signing.pem"), keys.path().join("data-key"));
         std::fs::write(&signing, yiyong::auth::Keys::generate_pem()).expect("written");
         std::fs::write(&data, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").expect("written");
-        let config = Config::from_lookup(|name| match name {
-            "DATABASE_URL" => Some(database.clone()),
-            "YIYONG_SIGNING_KEY_FILE" => Some(signing.display().to_string()),
-            "YIYONG_DATA_KEY_FILE" => Some(data.display().to_string()),
-            "YIYONG_DB_CONNECTIONS" => Some("4".into()),
-            "YIYONG_ALLOWED_ORIGINS" => Some("https://office.example.cn".into()),
-            "YIYONG_ANSWER_WITHIN_SECONDS" => Some("30".into()),
-            _ => None,
+
+        let given = |name: &str| settings.iter().rev().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned());
+        let config = Config::from_lookup(|name| {
+            given(name).or_else(|| match name {
+                "DATABASE_URL" => Some(database.clone()),
+                "YIYONG_SIGNING_KEY_FILE" => Some(signing.display().to_string()),
+                "YIYONG_DATA_KEY_FILE" => Some(data.display().to_string()),
+                "YIYONG_DB_CONNECTIONS" => Some("4".into()),
+                "YIYONG_ALLOWED_ORIGINS" => Some("https://office.example.cn".into()),
+                "YIYONG_ANSWER_WITHIN_SECONDS" => Some("30".into()),
+                _ => None,
+            })
         })
         .expect("a configuration");
         let service = Service::new(&config).expect("a service");
@@ -155,7 +182,7 @@ impl Host {
             });
         });
         let handle = told.recv().expect("a handle");
-        Self { base, service, handle, _folder: folder, _keys: keys }
+        Self { base, service, handle, database, _folder: folder, keys }
     }
 
     /// A user made by the operator, signed in.
@@ -167,21 +194,30 @@ impl Host {
             kind,
             role,
             organization_code: organization.map(str::to_owned),
-            password: zeroize::Zeroizing::new(PASSWORD.to_owned()),
+            password: zeroize::Zeroizing::new(password_of(kind).to_owned()),
         };
         operator::create_user(&self.service.db, &user).expect("a user");
         self.sign_in(username, kind)
     }
 
     pub fn sign_in(&self, username: &str, kind: UserKind) -> Client<'_> {
+        self.sign_in_with(username, kind, password_of(kind))
+    }
+
+    pub fn sign_in_with(&self, username: &str, kind: UserKind, password: &str) -> Client<'_> {
         let nobody = self.nobody();
         let answer = match kind {
-            UserKind::Person => nobody.post("/api/v1/auth/login", &json!({"username": username, "password": PASSWORD})),
+            UserKind::Person => nobody.post("/api/v1/auth/login", &json!({"username": username, "password": password})),
             UserKind::Service => nobody
-                .post("/api/v1/auth/token", &json!({"grant_type": "client_credentials", "client_id": username, "client_secret": PASSWORD})),
+                .post("/api/v1/auth/token", &json!({"grant_type": "client_credentials", "client_id": username, "client_secret": password})),
         };
         assert_eq!(answer.status, 200, "{answer:?}");
-        Client { host: self, token: answer.body["access_token"].as_str().map(str::to_owned) }
+        self.holding(answer.body["access_token"].as_str().expect("a token"))
+    }
+
+    /// Whoever holds an access token.
+    pub fn holding(&self, token: &str) -> Client<'_> {
+        Client { host: self, token: Some(token.to_owned()) }
     }
 
     pub fn nobody(&self) -> Client<'_> {
@@ -218,7 +254,7 @@ pub fn on_each_database(story: impl Fn(&Host)) {
 /// A caller.
 pub struct Client<'a> {
     host: &'a Host,
-    token: Option<String>,
+    pub token: Option<String>,
 }
 
 /// An answer that agrees with the contract: `Client` has seen to it.

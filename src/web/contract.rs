@@ -27,7 +27,10 @@ impl Contract {
                 pattern.len() == parts.len() && pattern.iter().zip(&parts).all(|(p, part)| p.starts_with('{') || p == part)
             })
             .min_by_key(|(template, _)| template.matches('{').count())?;
-        let methods: Vec<String> = item.as_object()?.keys().map(|method| method.to_uppercase()).collect();
+        let mut methods: Vec<String> = item.as_object()?.keys().map(|method| method.to_uppercase()).collect();
+        if let Some(get) = methods.iter().position(|method| method == "GET") {
+            methods.insert(get + 1, "HEAD".into());
+        }
         Some(methods.join(", "))
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
@@ -177,6 +177,10 @@ pub async fn frame(
     let method = request.method().clone();
     let server = request.app_data::<web::Data<Facts>>().cloned();
     request.extensions_mut().insert(facts.clone());
+    // Where a GET is, a HEAD is: the codec remembers which it was and leaves the body out.
+    if method == Method::HEAD {
+        request.head_mut().method = Method::GET;
+    }
 
     let outcome = match judge_head(&mut request) {
         Err(error) => Err(error.into()),
@@ -221,6 +225,9 @@ pub async fn frame(
         }
     }
     seal(response.headers_mut(), &facts, &path, behind_tls);
+    if server.as_ref().is_some_and(|server| server.draining()) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     let pattern = response.request().match_pattern();
     record(server.as_deref().map(AsRef::as_ref), &method, pattern, &path, response.status(), begun, &facts);
     Ok(response)

@@ -81,7 +81,7 @@ impl Config {
         let target = match get("DATABASE_URL") {
             Some(url) => Target::parse(&url)?,
             None => {
-                std::fs::create_dir_all(&data_dir).map_err(|e| format!("YIYONG_DATA_DIR: {} can't be made: {e}", data_dir.display()))?;
+                private_folder(&data_dir).map_err(|e| format!("YIYONG_DATA_DIR: {} can't be made: {e}", data_dir.display()))?;
                 Target::Sqlite(data_dir.join("yiyong.db").display().to_string())
             }
         };
@@ -196,11 +196,20 @@ fn key_text(
     }
 }
 
+/// Makes a folder that only its owner can enter; one that is there already stays as it is.
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
 /// Writes a new file that only its owner can read, whole or not at all; one that is there already stays as it is.
 fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+        private_folder(folder)?;
     }
     let draft = path.with_extension(format!("new-{}", std::process::id()));
     let mut options = std::fs::OpenOptions::new();

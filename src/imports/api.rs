@@ -80,7 +80,10 @@ pub async fn create(request: HttpRequest, caller: Caller, db: web::Data<Db>, pay
             let mut file = parts.file.try_clone().map_err(Error::internal)?;
             file.seek(SeekFrom::Start(0)).map_err(Error::internal)?;
             let mut report = run::run(tx, parts.verbs, &scope, order, file)?;
-            if report.faults_total > 0 && order.on_error == OnError::Abort && !order.dry_run {
+            // A header that is wrong leaves no row to skip; and where a file has none, its first row may hold numbers
+            // that must not be kept with the faults.
+            let nothing_to_keep = order.on_error == OnError::Abort || report.rows_read == 0;
+            if report.faults_total > 0 && nothing_to_keep && !order.dry_run {
                 return Err(refused(&report));
             }
             if order.dry_run {

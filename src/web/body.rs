@@ -41,6 +41,7 @@ pub fn paced(request: &HttpRequest, payload: web::Payload) -> impl Stream<Item =
         let size = size + chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
         Some((chunk, (payload, size)))
     })
+    .fuse()
 }
 
 /// Why a body did not arrive.

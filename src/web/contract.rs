@@ -257,7 +257,7 @@ pub fn finish(document: &mut Value) {
             let has_body = operation.get("requestBody").is_some();
             let is_open =
                 operation.get("security").and_then(Value::as_array).is_some_and(|list| list.is_empty() || list.contains(&json!({})));
-            let mut statuses = vec!["400", "500", "503"];
+            let mut statuses = vec!["400", "414", "431", "500", "503"];
             if !is_open {
                 statuses.extend(["401", "403"]);
             } else if has_body {

@@ -1,7 +1,7 @@
 //! Throw-away PostgreSQL clusters, each in a folder of its own. Also for those outside this folder, by `#[path]`.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -44,12 +44,13 @@ impl Cluster {
         }
         let cluster = Self { bin, folder, port: free_port() };
         let script = format!(
-            "set -e; {bin}/initdb -D data -U postgres -A trust -E UTF8 --locale=C >/dev/null; \
-             {bin}/pg_ctl -D data -w -l log -o '-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=300' start >/dev/null; \
-             (while [ -e /proc/{pid} ] || kill -0 {pid} 2>/dev/null; do sleep 1; done; {bin}/pg_ctl -D data -m immediate stop >/dev/null; rm -rf {folder}) >/dev/null 2>&1 </dev/null &",
+            "set -e; {bin}/initdb -D data -U postgres -A trust -E UTF8 --locale=C >/dev/null; {start}; \
+             (while [ -e /proc/{pid} ] || kill -0 {pid} 2>/dev/null; do sleep 1; done; \
+             {signal} -CONT; {bin}/pg_ctl -D data -m immediate stop >/dev/null; rm -rf {folder}) >/dev/null 2>&1 </dev/null &",
             folder = cluster.folder.display(),
             bin = cluster.bin.display(),
-            port = cluster.port,
+            start = cluster.start_command(),
+            signal = SIGNAL,
             pid = std::process::id(),
         );
         cluster.run(&script).then_some(cluster)
@@ -58,6 +59,34 @@ impl Cluster {
     /// A database that every cluster has.
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn start_command(&self) -> String {
+        format!(
+            "{}/pg_ctl -D data -w -l log -o '-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=300' start >/dev/null",
+            self.bin.display(),
+            self.port,
+            self.folder.display(),
+        )
+    }
+
+    /// Ends it as a power failure would.
+    pub fn stop(&self) {
+        assert!(self.run(&format!("{}/pg_ctl -D data -w -m immediate stop >/dev/null", self.bin.display())), "it stops");
+    }
+
+    pub fn start_again(&self) {
+        assert!(self.run(&self.start_command()), "it starts again");
+    }
+
+    /// All its processes stand still, and its connections stay open, until what is returned is dropped.
+    pub fn freeze(&self) -> Frozen<'_> {
+        assert!(self.run(&format!("{SIGNAL} -STOP")), "it stands still");
+        Frozen(self)
     }
 
     /// Runs a shell's script in the cluster's folder, as the user that may run PostgreSQL; tells whether it went well.
@@ -69,6 +98,18 @@ impl Cluster {
             command.args(["postgres", "-s", "/bin/bash"]);
         }
         command.args(["-c", &script]).stdin(Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+}
+
+/// Sends a signal to the server and its children, the server first: it would start others in their places.
+const SIGNAL: &str = "signal() { p=$(head -1 data/postmaster.pid); kill $1 $p; kill $1 $(ps -o pid= --ppid $p); }; signal";
+
+/// A cluster that stands still.
+pub struct Frozen<'a>(&'a Cluster);
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        self.0.run(&format!("{SIGNAL} -CONT"));
     }
 }
 

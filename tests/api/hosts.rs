@@ -62,8 +62,8 @@ pub struct Host {
     pub base: String,
     pub service: Service,
     handle: actix_web::dev::ServerHandle,
+    pub keys: tempfile::TempDir,
     _folder: Option<tempfile::TempDir>,
-    _keys: tempfile::TempDir,
 }
 
 impl Drop for Host {
@@ -73,15 +73,23 @@ impl Drop for Host {
 }
 
 impl Host {
-    fn start(postgres: Option<&str>) -> Self {
+    fn start(postgres: Option<&str>, settings: &[(&str, &str)]) -> Self {
         let (database, folder) = fresh_database(postgres);
+        let mut host = Self::on(&database, settings);
+        host._folder = folder;
+        host
+    }
+
+    /// On a database that is there already. Settings given here count before those that every test has.
+    pub fn on(database: &str, settings: &[(&str, &str)]) -> Self {
         let keys = tempfile::tempdir().expect("a folder");
         // PostgreSQL deployments must give their keys; make them as an operator would.
         let (signing, data) = (keys.path().join("signing.pem"), keys.path().join("data-key"));
         std::fs::write(&signing, yiyong::auth::Keys::generate_pem()).expect("written");
         std::fs::write(&data, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").expect("written");
         let config = Config::from_lookup(|name| match name {
-            "DATABASE_URL" => Some(database.clone()),
+            name if settings.iter().any(|(n, _)| *n == name) => settings.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()),
+            "DATABASE_URL" => Some(database.to_owned()),
             "YIYONG_SIGNING_KEY_FILE" => Some(signing.display().to_string()),
             "YIYONG_DATA_KEY_FILE" => Some(data.display().to_string()),
             "YIYONG_DB_CONNECTIONS" => Some("4".into()),
@@ -103,7 +111,7 @@ impl Host {
             });
         });
         let handle = told.recv().expect("a handle");
-        Self { base, service, handle, _folder: folder, _keys: keys }
+        Self { base, service, handle, _folder: None, keys }
     }
 
     /// A user made by the operator, signed in.
@@ -122,18 +130,11 @@ impl Host {
     }
 
     pub fn sign_in(&self, username: &str, kind: UserKind) -> Client<'_> {
-        let nobody = self.nobody();
-        let answer = match kind {
-            UserKind::Person => nobody.post("/api/v1/auth/login", &json!({"username": username, "password": PASSWORD})),
-            UserKind::Service => nobody
-                .post("/api/v1/auth/token", &json!({"grant_type": "client_credentials", "client_id": username, "client_secret": PASSWORD})),
-        };
-        assert_eq!(answer.status, 200, "{answer:?}");
-        Client { host: self, token: answer.body["access_token"].as_str().map(str::to_owned) }
+        self.nobody().sign_in(username, kind)
     }
 
     pub fn nobody(&self) -> Client<'_> {
-        Client { host: self, token: None }
+        Client::at(&self.base)
     }
 
     /// The tree that most tests stand on: a province, a city, two counties. The city's administrator is returned.
@@ -157,16 +158,22 @@ impl Host {
 
 /// Runs a story on each database.
 pub fn on_each_database(story: impl Fn(&Host)) {
-    story(&Host::start(None));
+    on_each_database_with(&[], story);
+}
+
+/// The same, with settings of the story's own.
+pub fn on_each_database_with(settings: &[(&str, &str)], story: impl Fn(&Host)) {
+    story(&Host::start(None, settings));
     if let Some(url) = cluster::shared() {
-        story(&Host::start(Some(url)));
+        story(&Host::start(Some(url), settings));
     }
 }
 
 /// A caller.
+#[derive(Clone)]
 pub struct Client<'a> {
-    host: &'a Host,
-    token: Option<String>,
+    pub base: &'a str,
+    pub token: Option<String>,
 }
 
 /// An answer that agrees with the contract: `Client` has seen to it.
@@ -194,7 +201,22 @@ impl Answer {
     }
 }
 
-impl Client<'_> {
+impl<'a> Client<'a> {
+    /// Nobody, at a server.
+    pub fn at(base: &'a str) -> Self {
+        Self { base, token: None }
+    }
+
+    pub fn sign_in(&self, username: &str, kind: UserKind) -> Self {
+        let answer = match kind {
+            UserKind::Person => self.post("/api/v1/auth/login", &json!({"username": username, "password": PASSWORD})),
+            UserKind::Service => self
+                .post("/api/v1/auth/token", &json!({"grant_type": "client_credentials", "client_id": username, "client_secret": PASSWORD})),
+        };
+        assert_eq!(answer.status, 200, "{answer:?}");
+        Self { base: self.base, token: answer.body["access_token"].as_str().map(str::to_owned) }
+    }
+
     pub fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], None)
     }
@@ -231,7 +253,7 @@ impl Client<'_> {
         let agent = AGENT.get_or_init(|| {
             ureq::Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true).max_redirects(0).build().into()
         });
-        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.host.base));
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }

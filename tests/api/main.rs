@@ -2,16 +2,24 @@
 //!
 //! Every test runs on SQLite, and on PostgreSQL too where one is found or `TEST_DATABASE_URL` names one.
 
+mod bad_input;
 mod cluster;
 mod contract;
 mod database;
 mod figures;
+mod headers;
 mod heroes;
 mod hosts;
+mod limits;
 mod organizations;
 mod persons;
+mod process;
 mod publicity;
+mod resilience;
+mod secrecy;
 mod session;
+mod starting;
+mod stopping;
 mod volunteer_teams;
 mod welfare;
 mod year;

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use serde_json::json;
 use yiyong::db::{AnyConnection, Deed, Target, migrations};
@@ -84,6 +85,22 @@ fn a_database_that_hangs_or_goes_away_is_told_and_comes_back_by_itself() {
     }
     create_at_last(&caller, "gone", &city);
     while hasty.nobody().get("/health/ready").status != 200 {}
+
+    // Every single connection is cut, as a proxy may do that finds them idle: neither a write nor a read notices.
+    let cut = || {
+        all_connections(&patient).expect("four connections");
+        let mut knife = Target::parse(&cluster.url()).expect("a URL").connect(std::time::Duration::from_secs(60)).expect("connected");
+        knife.batch_execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").expect("cut");
+    };
+    cut();
+    let deed = Deed::of_operator("cut off");
+    let written = patient.service.db.write_now(&deed, |tx| {
+        tx.audit("cut", "users", None, None, None);
+        Ok(Id::new())
+    });
+    assert!(written.is_ok(), "{written:?}");
+    cut();
+    assert!(patient.service.db.run(true, |conn| Ok(audit_events::table.count().get_result::<i64>(conn)?)).is_ok());
 
     // Every deed was done once, and noted once.
     let page = admin.get(&format!("{ORGANIZATIONS}?limit=200&count=true"));

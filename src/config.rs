@@ -1,7 +1,7 @@
 //! The environment as one typed value. A wrong value stops the start with one line that says which and why.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,6 +36,9 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("YIYONG_DB_CONNECTIONS", "2 × cores, at most 8", "database connections"),
     ("YIYONG_MIGRATE_AT_START", "true on SQLite, false on PostgreSQL", "bring the database up to date before serving"),
     ("YIYONG_ANSWER_WITHIN_SECONDS", "3", "how long a request waits for the database before it answers 503"),
+    ("YIYONG_HEAD_WITHIN_SECONDS", "10", "how long the head of a request may take to arrive"),
+    ("YIYONG_BODY_WITHIN_SECONDS", "30", "how long a JSON body may take; a file may take longer as long as it brings 1 KiB/s"),
+    ("YIYONG_DRAIN_SECONDS", "3", "how long after SIGTERM the server still takes requests while it says that it is not ready"),
     ("YIYONG_LOG", "info", "log levels, as env_logger reads them"),
 ];
 
@@ -54,6 +57,9 @@ pub struct Config {
     pub db_connections: u32,
     pub migrate_at_start: bool,
     pub answer_within: Duration,
+    pub head_within: Duration,
+    pub body_within: Duration,
+    pub drain: Duration,
 }
 
 impl fmt::Debug for Config {
@@ -72,7 +78,7 @@ impl fmt::Debug for Config {
 
 impl Config {
     pub fn from_env() -> Result<Self, String> {
-        Self::from_lookup(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        Self::from_lookup(from_env)
     }
 
     /// With any source of settings, so that tests need not change the process's environment.
@@ -81,13 +87,11 @@ impl Config {
         let target = match get("DATABASE_URL") {
             Some(url) => Target::parse(&url)?,
             None => {
-                make_folder(&data_dir).map_err(|e| format!("YIYONG_DATA_DIR: {} can't be made: {e}", data_dir.display()))?;
+                private_folder(&data_dir).map_err(|e| format!("YIYONG_DATA_DIR: {} can't be made: {e}", data_dir.display()))?;
                 Target::Sqlite(data_dir.join("yiyong.db").display().to_string())
             }
         };
-        let bind_text = get("YIYONG_BIND").unwrap_or_else(|| "127.0.0.1:8080".into());
-        let bind: SocketAddr =
-            bind_text.parse().map_err(|_| format!("YIYONG_BIND: '{bind_text}' is not an address and port, as in 0.0.0.0:8080"))?;
+        let bind = bind(&get)?;
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let number = |name: &str, default: usize, least: usize, most: usize| match get(name) {
             None => Ok(default),
@@ -96,6 +100,9 @@ impl Config {
                 .ok()
                 .filter(|n| (least..=most).contains(n))
                 .ok_or_else(|| format!("{name}: '{text}' should be a whole number from {least} to {most}")),
+        };
+        let seconds = |name: &str, default: usize, least: usize, most: usize| {
+            number(name, default, least, most).map(|n| Duration::from_secs(n as u64))
         };
         let flag = |name: &str, default: bool| match get(name).as_deref() {
             None => Ok(default),
@@ -139,7 +146,10 @@ impl Config {
             behind_tls: flag("YIYONG_BEHIND_TLS", false)?,
             workers: number("YIYONG_WORKERS", cores, 1, 256)?,
             db_connections: u32::try_from(number("YIYONG_DB_CONNECTIONS", (2 * cores).min(8), 1, 256)?).unwrap_or(8),
-            answer_within: Duration::from_secs(number("YIYONG_ANSWER_WITHIN_SECONDS", 3, 1, 60)? as u64),
+            answer_within: seconds("YIYONG_ANSWER_WITHIN_SECONDS", 3, 1, 60)?,
+            head_within: seconds("YIYONG_HEAD_WITHIN_SECONDS", 10, 1, 60)?,
+            body_within: seconds("YIYONG_BODY_WITHIN_SECONDS", 30, 1, 600)?,
+            drain: seconds("YIYONG_DRAIN_SECONDS", 3, 0, 300)?,
             target,
             data_dir,
             bind,
@@ -150,6 +160,24 @@ impl Config {
             allowed_origins,
         })
     }
+}
+
+fn from_env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn bind(get: &impl Fn(&str) -> Option<String>) -> Result<SocketAddr, String> {
+    let text = get("YIYONG_BIND").unwrap_or_else(|| "127.0.0.1:8080".into());
+    text.parse().map_err(|_| format!("YIYONG_BIND: '{text}' is not an address and port, as in 0.0.0.0:8080"))
+}
+
+/// Where a server with this environment is reached from the same machine.
+pub fn own_address() -> Result<SocketAddr, String> {
+    let mut address = bind(&from_env)?;
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    Ok(address)
 }
 
 /// A key from the file that the environment names, or from the data folder, where it is made on first start. Servers
@@ -179,8 +207,8 @@ fn key_text(
     }
 }
 
-/// A folder that only its owner can look into; one that is there already stays as it is.
-fn make_folder(path: &Path) -> std::io::Result<()> {
+/// Makes a folder that only its owner can enter; one that is there already stays as it is.
+fn private_folder(path: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -192,7 +220,7 @@ fn make_folder(path: &Path) -> std::io::Result<()> {
 fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     if let Some(folder) = path.parent() {
-        make_folder(folder)?;
+        private_folder(folder)?;
     }
     let draft = path.with_extension(format!("new-{}", std::process::id()));
     let mut options = std::fs::OpenOptions::new();

@@ -3,12 +3,13 @@
 use std::io::{IsTerminal, Read, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use yiyong::app::{self, Service};
 use yiyong::auth::UserKind;
 use yiyong::auth::operator::{self, NewOperatorUser};
-use yiyong::config::Config;
+use yiyong::config::{self, Config};
 use yiyong::db::migrations;
 use yiyong::error::Error;
 use yiyong::logging;
@@ -30,6 +31,8 @@ enum Command {
     Serve,
     /// Bring the database up to date.
     Migrate,
+    /// Ask the server on this machine whether it lives: for a container's health check.
+    Health,
     /// Print the OpenAPI document.
     Openapi,
     /// Users, from the command line: for the first administrator.
@@ -59,8 +62,8 @@ fn main() -> ExitCode {
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            // One clear line, whatever the log level.
-            let _ = writeln!(std::io::stderr(), "yiyong: {message}");
+            // One clear line, whatever the log level; libpq likes to take several.
+            let _ = writeln!(std::io::stderr(), "yiyong: {}", message.split_whitespace().collect::<Vec<_>>().join(" "));
             ExitCode::FAILURE
         }
     }
@@ -78,6 +81,11 @@ fn run(command: Command) -> Result<(), String> {
                 log::info!("migrated: {step}");
             }
             Ok(())
+        }
+        Command::Health => {
+            let address = config::own_address()?;
+            let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(2))).build().into();
+            agent.get(format!("http://{address}/health/live")).call().map(|_| ()).map_err(|e| format!("{address} is not well: {e}"))
         }
         Command::Serve => serve(&Config::from_env()?),
         Command::User(UserCommand::Create { role, username, name, organization }) => {
@@ -100,8 +108,7 @@ fn run(command: Command) -> Result<(), String> {
 }
 
 fn migrate(config: &Config) -> Result<Vec<String>, String> {
-    let mut connection =
-        config.target.connect(std::time::Duration::from_secs(600)).map_err(|e| format!("the database can't be opened: {e}"))?;
+    let mut connection = config.target.connect(Duration::from_secs(600)).map_err(|e| format!("the database can't be opened: {e}"))?;
     migrations::up(&mut connection).map_err(|e| format!("the database can't be brought up to date: {e}"))
 }
 
@@ -111,9 +118,10 @@ fn serve(config: &Config) -> Result<(), String> {
     }
     let service = Service::new(config)?;
     let listener = TcpListener::bind(config.bind).map_err(|e| format!("YIYONG_BIND: {} can't be listened on: {e}", config.bind))?;
-    log::info!("serving on http://{} with {:?}; reference at /docs/", config.bind, config.target);
+    let address = listener.local_addr().map_err(|e| e.to_string())?;
+    log::info!("serving on http://{address} with {:?}; reference at /docs/", config.target);
     actix_web::rt::System::new()
-        .block_on(async { app::serve(service, listener, config.workers, config.db_connections as usize)?.await })
+        .block_on(app::serve_until_told(service, listener, config.workers, config.db_connections as usize, config.drain))
         .map_err(|e| e.to_string())
 }
 

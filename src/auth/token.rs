@@ -59,7 +59,7 @@ impl std::fmt::Debug for Keys {
 }
 
 fn verifier(pem: &str) -> Result<Verifier, String> {
-    let key = SigningKey::from_pkcs8_pem(pem).map_err(|_| "a signing key is not an Ed25519 private key in PKCS#8 PEM".to_owned())?;
+    let key = SigningKey::from_pkcs8_pem(pem).map_err(|_| "the key is not an Ed25519 private key in PKCS#8 PEM".to_owned())?;
     let public = key.verifying_key();
     let x = URL_SAFE_NO_PAD.encode(public.as_bytes());
     // RFC 7638: the thumbprint of the members that make the key, in the order of their names.
@@ -70,11 +70,11 @@ fn verifier(pem: &str) -> Result<Verifier, String> {
 
 impl Keys {
     pub fn new(signing_pem: &str, previous: &[String], issuer: String, audience: String) -> Result<Self, String> {
-        let current = verifier(signing_pem)?;
+        let current = verifier(signing_pem).map_err(|e| format!("YIYONG_SIGNING_KEY_FILE: {e}"))?;
         let kid = current.kid.clone();
         let mut verifiers = vec![current];
         for pem in previous {
-            verifiers.push(verifier(pem)?);
+            verifiers.push(verifier(pem).map_err(|e| format!("YIYONG_PREVIOUS_SIGNING_KEY_FILES: {e}"))?);
         }
         let signing = EncodingKey::from_ed_pem(signing_pem.as_bytes()).map_err(|e| e.to_string())?;
         Ok(Self { kid, signing, verifiers, issuer, audience, seen: Mutex::default() })

@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant as Clock;
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
 use serde_json::Value;
 
+use super::pool::PATIENCE;
 use super::{AnyConnection, Db, each};
 use crate::audit;
 use crate::error::{Code, Error, Result};
@@ -166,13 +168,13 @@ impl Db {
     /// Writes off the event loop; answers 503 when the database does not answer in time.
     pub async fn write(&self, deed: Deed, work: impl FnMut(&mut Tx<'_>) -> Result<Reply> + Send + 'static) -> Result<Reply> {
         let db = self.clone();
-        self.block(move || db.write_now(&deed, work)).await
+        self.block(move |until| db.write_until(until, &deed, work)).await
     }
 
     /// A write that may take as long as it needs.
     pub async fn write_long(&self, deed: Deed, work: impl FnMut(&mut Tx<'_>) -> Result<Reply> + Send + 'static) -> Result<Reply> {
         let db = self.clone();
-        self.block_long(move || db.write_now(&deed, work)).await
+        self.block_in_turn(move |until| db.write_until(until, &deed, work)).await
     }
 
     /// A write whose outcome is a value of the service's own and no reply.
@@ -182,11 +184,15 @@ impl Db {
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let db = self.clone();
-        self.block(move || db.write_now(&deed, |tx| work(tx).map(Plain)).map(|plain| plain.0)).await
+        self.block(move |until| db.write_until(until, &deed, |tx| work(tx).map(Plain)).map(|plain| plain.0)).await
     }
 
     /// Writes on this thread.
-    pub fn write_now<T: Replies>(&self, deed: &Deed, mut work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+    pub fn write_now<T: Replies>(&self, deed: &Deed, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.write_until(Clock::now() + PATIENCE, deed, work)
+    }
+
+    fn write_until<T: Replies>(&self, until: Clock, deed: &Deed, mut work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let _running = match (&deed.once, deed.actor_id) {
             (Some(once), Some(actor_id)) => Some(RunningKey::take(self.running(), actor_id, &once.key)?),
             _ => None,
@@ -194,10 +200,13 @@ impl Db {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.run(false, |conn| attempt(conn, self, deed, &mut work)) {
+            let mut begun = false;
+            match self.run_until(until, false, |conn| attempt(conn, self, deed, &mut begun, &mut work)) {
                 Err(error) if error.code == Code::Overloaded && tries < TRIES => {
                     std::thread::sleep(std::time::Duration::from_millis(u64::from(tries) * 7));
                 }
+                // A connection that was dead before the transaction began has done nothing.
+                Err(error) if error.code == Code::DatabaseUnavailable && !begun && tries < TRIES && Clock::now() < until => {}
                 other => return other,
             }
         }
@@ -229,12 +238,19 @@ struct Plain<T>(T);
 
 impl<T> Replies for Plain<T> {}
 
-fn attempt<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+fn attempt<T: Replies>(
+    conn: &mut AnyConnection,
+    db: &Db,
+    deed: &Deed,
+    begun: &mut bool,
+    work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>,
+) -> Result<T> {
     let begin = match conn {
         AnyConnection::Pg(_) => "BEGIN",
         AnyConnection::Sqlite(_) => "BEGIN IMMEDIATE",
     };
     each!(&mut *conn, c => AnsiTransactionManager::begin_transaction_sql(c, begin))?;
+    *begun = true;
     let result = inside(conn, db.vault(), deed, work);
     match result {
         Ok(Done { value, kept: true, standing_changed }) => {

@@ -27,7 +27,10 @@ impl Contract {
                 pattern.len() == parts.len() && pattern.iter().zip(&parts).all(|(p, part)| p.starts_with('{') || p == part)
             })
             .min_by_key(|(template, _)| template.matches('{').count())?;
-        let methods: Vec<String> = item.as_object()?.keys().map(|method| method.to_uppercase()).collect();
+        let mut methods: Vec<String> = item.as_object()?.keys().map(|method| method.to_uppercase()).collect();
+        if let Some(get) = methods.iter().position(|method| method == "GET") {
+            methods.insert(get + 1, "HEAD".into());
+        }
         Some(methods.join(", "))
     }
 }
@@ -270,7 +273,7 @@ pub fn finish(document: &mut Value) {
             let has_body = operation.get("requestBody").is_some();
             let is_open =
                 operation.get("security").and_then(Value::as_array).is_some_and(|list| list.is_empty() || list.contains(&json!({})));
-            let mut statuses = vec!["400", "500", "503"];
+            let mut statuses = vec!["400", "414", "431", "500", "503"];
             if !is_open {
                 statuses.extend(["401", "403"]);
             } else if has_body {

@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
@@ -15,6 +14,8 @@ use yiyong::config::Config;
 use yiyong::db::{Target, migrations};
 use yiyong::policy::Role;
 
+use crate::cluster;
+
 pub const PASSWORD: &str = "四月的风吹过金水河边的柳树";
 /// Of machine clients, which remember better.
 pub const SECRET: &str = "四月的风吹过金水河边的柳树，也吹过嵩山脚下的麦田与少林寺前的银杏树";
@@ -24,59 +25,6 @@ pub fn password_of(kind: UserKind) -> &'static str {
         UserKind::Person => PASSWORD,
         UserKind::Service => SECRET,
     }
-}
-
-/// A throw-away PostgreSQL cluster of this test run, or the one that the environment names.
-fn postgres() -> Option<&'static str> {
-    static URL: OnceLock<Option<String>> = OnceLock::new();
-    URL.get_or_init(|| {
-        let found = std::env::var("TEST_DATABASE_URL").ok().or_else(cluster);
-        if found.is_none() {
-            assert!(std::env::var_os("YIYONG_REQUIRE_POSTGRES").is_none(), "PostgreSQL is required here and was not found");
-            eprintln!("\n*** NO POSTGRESQL FOUND: tests run on SQLite only. Install a server or set TEST_DATABASE_URL. ***\n");
-        }
-        found
-    })
-    .as_deref()
-}
-
-/// Starts a cluster in a folder of its own. It ends itself when this process is gone: a shell waits for it.
-fn cluster() -> Option<String> {
-    let bin = std::fs::read_dir("/usr/lib/postgresql")
-        .ok()?
-        .flatten()
-        .map(|e| e.path().join("bin"))
-        .filter(|p| p.join("initdb").exists())
-        .max()?;
-    let folder = std::env::temp_dir().join(format!("yiyong-pg-{}", std::process::id()));
-    let port = free_port();
-    std::fs::create_dir_all(&folder).ok()?;
-    // PostgreSQL refuses to run as root, which containers and build machines often are.
-    let root = Command::new("id").arg("-u").output().ok().is_some_and(|o| o.stdout.starts_with(b"0\n"));
-    let script = format!(
-        "set -e; cd {folder}; {bin}/initdb -D data -U postgres -A trust -E UTF8 --locale=C >/dev/null; \
-         {bin}/pg_ctl -D data -w -l log -o '-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=300' start >/dev/null; \
-         (while [ -e /proc/{pid} ] || kill -0 {pid} 2>/dev/null; do sleep 1; done; {bin}/pg_ctl -D data -m immediate stop >/dev/null; rm -rf {folder}) >/dev/null 2>&1 </dev/null &",
-        folder = folder.display(),
-        bin = bin.display(),
-        pid = std::process::id(),
-    );
-    let mut command = if root {
-        Command::new("chown").args(["postgres"]).arg(&folder).status().ok()?;
-        let mut command = Command::new("su");
-        command.args(["postgres", "-s", "/bin/bash", "-c", &script]);
-        command
-    } else {
-        let mut command = Command::new("bash");
-        command.args(["-c", &script]);
-        command
-    };
-    let started = command.stdin(Stdio::null()).status().ok()?.success();
-    started.then(|| format!("postgres://postgres@127.0.0.1:{port}/postgres"))
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).map_or(54329, |a| a.port())
 }
 
 /// A migrated database that tests copy: far quicker than migrating each anew.
@@ -124,8 +72,8 @@ pub struct Host {
     pub service: Service,
     handle: actix_web::dev::ServerHandle,
     database: String,
-    _folder: Option<tempfile::TempDir>,
     pub keys: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Drop for Host {
@@ -135,38 +83,37 @@ impl Drop for Host {
 }
 
 impl Host {
-    fn start(postgres: Option<&str>) -> Self {
+    fn start(postgres: Option<&str>, settings: &[(&str, &str)]) -> Self {
         let (database, folder) = fresh_database(postgres);
-        Self::on(database, folder, &[])
+        let mut host = Self::on(&database, settings);
+        host._folder = folder;
+        host
     }
 
     /// Another server on the same database, with the same keys unless told otherwise.
     pub fn beside(&self, settings: &[(&str, &str)]) -> Self {
         let own = |name: &str| self.keys.path().join(name).display().to_string();
         let (signing, data) = (own("signing.pem"), own("data-key"));
-        let mut all = vec![("YIYONG_SIGNING_KEY_FILE", signing.as_str()), ("YIYONG_DATA_KEY_FILE", data.as_str())];
-        all.extend(settings);
-        Self::on(self.database.clone(), None, &all)
+        let keys = [("YIYONG_SIGNING_KEY_FILE", signing.as_str()), ("YIYONG_DATA_KEY_FILE", data.as_str())];
+        Self::on(&self.database, &[settings, &keys].concat())
     }
 
-    fn on(database: String, folder: Option<tempfile::TempDir>, settings: &[(&str, &str)]) -> Self {
+    /// On a database that is there already. Settings given here count before those that every test has.
+    pub fn on(database: &str, settings: &[(&str, &str)]) -> Self {
         let keys = tempfile::tempdir().expect("a folder");
         // PostgreSQL deployments must give their keys; make them as an operator would.
         let (signing, data) = (keys.path().join("signing.pem"), keys.path().join("data-key"));
         std::fs::write(&signing, yiyong::auth::Keys::generate_pem()).expect("written");
         std::fs::write(&data, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").expect("written");
-
-        let given = |name: &str| settings.iter().rev().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned());
-        let config = Config::from_lookup(|name| {
-            given(name).or_else(|| match name {
-                "DATABASE_URL" => Some(database.clone()),
-                "YIYONG_SIGNING_KEY_FILE" => Some(signing.display().to_string()),
-                "YIYONG_DATA_KEY_FILE" => Some(data.display().to_string()),
-                "YIYONG_DB_CONNECTIONS" => Some("4".into()),
-                "YIYONG_ALLOWED_ORIGINS" => Some("https://office.example.cn".into()),
-                "YIYONG_ANSWER_WITHIN_SECONDS" => Some("30".into()),
-                _ => None,
-            })
+        let config = Config::from_lookup(|name| match name {
+            name if settings.iter().any(|(n, _)| *n == name) => settings.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()),
+            "DATABASE_URL" => Some(database.to_owned()),
+            "YIYONG_SIGNING_KEY_FILE" => Some(signing.display().to_string()),
+            "YIYONG_DATA_KEY_FILE" => Some(data.display().to_string()),
+            "YIYONG_DB_CONNECTIONS" => Some("4".into()),
+            "YIYONG_ALLOWED_ORIGINS" => Some("https://office.example.cn".into()),
+            "YIYONG_ANSWER_WITHIN_SECONDS" => Some("30".into()),
+            _ => None,
         })
         .expect("a configuration");
         let service = Service::new(&config).expect("a service");
@@ -182,7 +129,7 @@ impl Host {
             });
         });
         let handle = told.recv().expect("a handle");
-        Self { base, service, handle, database, _folder: folder, keys }
+        Self { base, service, handle, database: database.to_owned(), _folder: None, keys }
     }
 
     /// A user made by the operator, signed in.
@@ -201,27 +148,20 @@ impl Host {
     }
 
     pub fn sign_in(&self, username: &str, kind: UserKind) -> Client<'_> {
-        self.sign_in_with(username, kind, password_of(kind))
+        self.nobody().sign_in(username, kind)
     }
 
     pub fn sign_in_with(&self, username: &str, kind: UserKind, password: &str) -> Client<'_> {
-        let nobody = self.nobody();
-        let answer = match kind {
-            UserKind::Person => nobody.post("/api/v1/auth/login", &json!({"username": username, "password": password})),
-            UserKind::Service => nobody
-                .post("/api/v1/auth/token", &json!({"grant_type": "client_credentials", "client_id": username, "client_secret": password})),
-        };
-        assert_eq!(answer.status, 200, "{answer:?}");
-        self.holding(answer.body["access_token"].as_str().expect("a token"))
+        self.nobody().sign_in_with(username, kind, password)
     }
 
     /// Whoever holds an access token.
     pub fn holding(&self, token: &str) -> Client<'_> {
-        Client { host: self, token: Some(token.to_owned()) }
+        Client { base: &self.base, token: Some(token.to_owned()) }
     }
 
     pub fn nobody(&self) -> Client<'_> {
-        Client { host: self, token: None }
+        Client::at(&self.base)
     }
 
     /// The tree that most tests stand on: a province, a city, two counties. The city's administrator is returned.
@@ -245,15 +185,21 @@ impl Host {
 
 /// Runs a story on each database.
 pub fn on_each_database(story: impl Fn(&Host)) {
-    story(&Host::start(None));
-    if let Some(url) = postgres() {
-        story(&Host::start(Some(url)));
+    on_each_database_with(&[], story);
+}
+
+/// The same, with settings of the story's own.
+pub fn on_each_database_with(settings: &[(&str, &str)], story: impl Fn(&Host)) {
+    story(&Host::start(None, settings));
+    if let Some(url) = cluster::shared() {
+        story(&Host::start(Some(url), settings));
     }
 }
 
 /// A caller.
+#[derive(Clone)]
 pub struct Client<'a> {
-    host: &'a Host,
+    pub base: &'a str,
     pub token: Option<String>,
 }
 
@@ -282,7 +228,26 @@ impl Answer {
     }
 }
 
-impl Client<'_> {
+impl<'a> Client<'a> {
+    /// Nobody, at a server.
+    pub fn at(base: &'a str) -> Self {
+        Self { base, token: None }
+    }
+
+    pub fn sign_in(&self, username: &str, kind: UserKind) -> Self {
+        self.sign_in_with(username, kind, password_of(kind))
+    }
+
+    pub fn sign_in_with(&self, username: &str, kind: UserKind, password: &str) -> Self {
+        let answer = match kind {
+            UserKind::Person => self.post("/api/v1/auth/login", &json!({"username": username, "password": password})),
+            UserKind::Service => self
+                .post("/api/v1/auth/token", &json!({"grant_type": "client_credentials", "client_id": username, "client_secret": password})),
+        };
+        assert_eq!(answer.status, 200, "{answer:?}");
+        Self { base: self.base, token: answer.body["access_token"].as_str().map(str::to_owned) }
+    }
+
     pub fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], None)
     }
@@ -319,7 +284,7 @@ impl Client<'_> {
         let agent = AGENT.get_or_init(|| {
             ureq::Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true).max_redirects(0).build().into()
         });
-        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.host.base));
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }

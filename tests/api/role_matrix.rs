@@ -82,6 +82,7 @@ impl Samples {
                 ("username", _) => json!("sample"),
                 ("initial_password", _) => json!("四月的风吹过金水河边的柳树"),
                 ("role", _) => json!("clerk"),
+                ("category", _) => json!("screen_network"),
                 ("kind", _) if verbs.name() == "users" => json!("person"),
                 (_, Some(reference)) if required => json!(self.id(reference.of)),
                 _ if required => sample_of(property),

@@ -23,6 +23,9 @@ use crate::web::contract::{self, Contract};
 use crate::web::{frame, verbs};
 use crate::{auth, figures, health, imports, reports, resources};
 
+/// How soon a changed key file counts: a stolen key must be dead within a minute.
+const KEYS_READ_EVERY: Duration = Duration::from_secs(30);
+
 /// What every request may need besides the database.
 pub struct Facts {
     pub metrics: Metrics,
@@ -60,8 +63,7 @@ impl Service {
             Arc::new(crate::vault::Vault::new(&config.data_key)),
         );
         let auth = Auth::new(AuthConfig {
-            signing_pem: config.signing_key.clone(),
-            previous: config.previous_signing_keys.clone(),
+            key_files: config.signing_keys.clone(),
             issuer: config.public_url.clone(),
             audience: "yiyong".into(),
             trusted_proxies: config.trusted_proxies.clone(),
@@ -167,6 +169,17 @@ pub async fn serve_until_told(
 ) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let facts = service.facts.clone();
+    let auth = service.auth.clone();
+    actix_web::rt::spawn(async move {
+        loop {
+            tokio::time::sleep(KEYS_READ_EVERY).await;
+            match auth.reread_keys() {
+                Ok(true) => log::info!("the signing keys have changed"),
+                Ok(false) => {}
+                Err(error) => log::error!("the signing keys stay as they were: {error}"),
+            }
+        }
+    });
     let server = serve(service, listener, workers, connections_to_database)?;
     let handle = server.handle();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -23,7 +23,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "<data>/signing-key.pem",
         "Ed25519 private key, PKCS#8 PEM, that signs access tokens; required with PostgreSQL",
     ),
-    ("YIYONG_PREVIOUS_SIGNING_KEY_FILES", "", "comma-separated: older keys whose tokens are still accepted"),
+    (
+        "YIYONG_OTHER_SIGNING_KEY_FILES",
+        "",
+        "comma-separated: further keys that are published and accepted, former ones and the next; all key files are read again every half minute",
+    ),
     ("YIYONG_DATA_KEY_FILE", "<data>/data-key", "32 bytes in base64 that seal identifiers; required with PostgreSQL"),
     ("YIYONG_ALLOWED_ORIGINS", "", "comma-separated origins of browsers' front ends, exactly as they send them"),
     ("YIYONG_BEHIND_TLS", "false", "`true` when a proxy in front speaks HTTPS: adds HSTS"),
@@ -47,8 +51,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub bind: SocketAddr,
     pub public_url: String,
-    pub signing_key: Zeroizing<String>,
-    pub previous_signing_keys: Vec<String>,
+    pub signing_keys: SigningKeyFiles,
     pub data_key: Zeroizing<[u8; 32]>,
     pub allowed_origins: Vec<String>,
     pub behind_tls: bool,
@@ -124,8 +127,10 @@ impl Config {
             .map(|text| text.parse().map_err(|_| format!("YIYONG_TRUSTED_PROXIES: '{text}' is not an address, as in 10.0.0.7")))
             .collect::<Result<_, _>>()?;
         let postgres = target.is_postgres();
-        let signing_key = key_text(&get, "YIYONG_SIGNING_KEY_FILE", &data_dir.join("signing-key.pem"), postgres, Keys::generate_pem)?;
-        let data_key_text = key_text(&get, "YIYONG_DATA_KEY_FILE", &data_dir.join("data-key"), postgres, || {
+        let signing_key = key_file(&get, SIGNING_KEY, &data_dir.join("signing-key.pem"), postgres, Keys::generate_pem)?;
+        let signing_keys =
+            SigningKeyFiles { signing: signing_key.0, others: list(OTHER_SIGNING_KEYS).into_iter().map(PathBuf::from).collect() };
+        let (_, data_key_text) = key_file(&get, "YIYONG_DATA_KEY_FILE", &data_dir.join("data-key"), postgres, || {
             let key: [u8; 32] = rand::random();
             STANDARD.encode(key)
         })?;
@@ -136,10 +141,6 @@ impl Config {
             .and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok())
             .map(Zeroizing::new)
             .ok_or("YIYONG_DATA_KEY_FILE: the data key should be exactly 32 bytes in base64 (44 characters)")?;
-        let previous_signing_keys = list("YIYONG_PREVIOUS_SIGNING_KEY_FILES")
-            .iter()
-            .map(|path| std::fs::read_to_string(path).map_err(|e| format!("YIYONG_PREVIOUS_SIGNING_KEY_FILES: {path}: {e}")))
-            .collect::<Result<_, _>>()?;
         Ok(Self {
             public_url: get("YIYONG_PUBLIC_URL").unwrap_or_else(|| format!("http://{bind}")),
             migrate_at_start: flag("YIYONG_MIGRATE_AT_START", !postgres)?,
@@ -153,8 +154,7 @@ impl Config {
             target,
             data_dir,
             bind,
-            signing_key,
-            previous_signing_keys,
+            signing_keys,
             trusted_proxies,
             data_key,
             allowed_origins,
@@ -180,21 +180,49 @@ pub fn own_address() -> Result<SocketAddr, String> {
     Ok(address)
 }
 
+const SIGNING_KEY: &str = "YIYONG_SIGNING_KEY_FILE";
+const OTHER_SIGNING_KEYS: &str = "YIYONG_OTHER_SIGNING_KEY_FILES";
+
+/// Where the keys of access tokens stand. They are read again while the service runs, so that a key can be changed, and
+/// a stolen one taken back, without a restart.
+#[derive(Debug, Clone)]
+pub struct SigningKeyFiles {
+    pub signing: PathBuf,
+    /// Each with any number of keys, or none at the moment.
+    pub others: Vec<PathBuf>,
+}
+
+impl SigningKeyFiles {
+    /// The key that signs, and those that are published and accepted beside it.
+    pub fn read(&self) -> Result<(Zeroizing<String>, Vec<Zeroizing<String>>), String> {
+        let text = |name: &str, path: &Path| {
+            std::fs::read_to_string(path).map(Zeroizing::new).map_err(|e| format!("{name}: {}: {e}", path.display()))
+        };
+        const END: &str = "-----END PRIVATE KEY-----";
+        let mut others = Vec::new();
+        for path in &self.others {
+            let all = text(OTHER_SIGNING_KEYS, path)?;
+            others.extend(all.split_inclusive(END).filter(|key| !key.trim().is_empty()).map(|key| Zeroizing::new(key.trim().to_owned())));
+        }
+        Ok((text(SIGNING_KEY, &self.signing)?, others))
+    }
+}
+
 /// A key from the file that the environment names, or from the data folder, where it is made on first start. Servers
 /// that share a PostgreSQL must share their keys, so there nothing is made behind their backs.
-fn key_text(
+fn key_file(
     get: &impl Fn(&str) -> Option<String>,
     name: &str,
     default: &Path,
     must_be_given: bool,
     make: impl FnOnce() -> String,
-) -> Result<Zeroizing<String>, String> {
+) -> Result<(PathBuf, Zeroizing<String>), String> {
     let given = get(name);
     if given.is_none() && must_be_given {
         return Err(format!("{name}: with PostgreSQL this key must be given, since all servers share it (README: deployment)"));
     }
     let path = given.as_ref().map_or_else(|| default.to_owned(), PathBuf::from);
-    match std::fs::read_to_string(&path) {
+    let text = match std::fs::read_to_string(&path) {
         Ok(text) if text.trim().is_empty() => Err(format!("{name}: {} is empty", path.display())),
         Ok(text) => Ok(Zeroizing::new(text)),
         Err(error) if given.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
@@ -204,7 +232,8 @@ fn key_text(
             std::fs::read_to_string(&path).map(Zeroizing::new).map_err(|e| format!("{name}: {}: {e}", path.display()))
         }
         Err(error) => Err(format!("{name}: {}: {error}", path.display())),
-    }
+    };
+    Ok((path, text?))
 }
 
 /// Makes a folder that only its owner can enter; one that is there already stays as it is.

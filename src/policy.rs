@@ -261,6 +261,8 @@ pub enum Purpose {
 /// From this part of the tree on, a page is found sooner by going along the list's order: half of the rows, or more,
 /// belong. Below it that might pass all others first, since records that came in one file lie together.
 const PAGES_WALK_FROM: f64 = 0.5;
+/// From this part on, a search asks of each find whether it belongs; below, each of the few that belong whether it is one.
+const SEARCHES_PROBE_FROM: f64 = 0.02;
 /// From this part on, a sum reads the table rather than its index by organization.
 const SUMS_WALK_FROM: f64 = 0.2;
 
@@ -283,17 +285,19 @@ impl Scope {
     /// Statements are planned once for all values, so the planner can't tell a county's clerk, for whom the index on
     /// the organization is best, from the city's, for whom that would gather and sort nearly everything.
     pub fn fitted(&self, conn: &mut AnyConnection, tree: &Tree, organization_id: Option<Id>, purpose: Purpose) -> Result<Self> {
-        let share = match (organization_id, &self.reach) {
-            _ if purpose == Purpose::Search => 0.0,
-            (Some(asked), _) => tree.share(conn, &[asked])?,
-            (None, Some(reach)) => tree.share(conn, reach)?,
-            (None, None) => 1.0,
-        };
+        // What is asked for and what may be seen: the smaller of the two is what there is to find.
+        let mut share: f64 = 1.0;
+        if let Some(reach) = &self.reach {
+            share = share.min(tree.share(conn, reach)?);
+        }
+        if let Some(asked) = organization_id {
+            share = share.min(tree.share(conn, &[asked])?);
+        }
         let fit = match purpose {
-            Purpose::Search => Fit::Probe,
+            Purpose::Search if share >= SEARCHES_PROBE_FROM => Fit::Probe,
             Purpose::Page if share >= PAGES_WALK_FROM => Fit::Probe,
             Purpose::Sum if share >= SUMS_WALK_FROM => Fit::Walk,
-            Purpose::Page | Purpose::Sum => Fit::Seek,
+            Purpose::Page | Purpose::Search | Purpose::Sum => Fit::Seek,
         };
         Ok(Self { fit, ..self.clone() })
     }

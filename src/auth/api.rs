@@ -167,7 +167,7 @@ async fn sign_in(request: &HttpRequest, auth: &Auth, db: &Db, credentials: Crede
 }
 
 fn tokens(auth: &Auth, signed_in: SignedIn) -> Result<HttpResponse> {
-    let access_token = auth.keys.issue(signed_in.user_id, &signed_in.username, signed_in.session_id, Instant::now())?;
+    let access_token = auth.keys().issue(signed_in.user_id, &signed_in.username, signed_in.session_id, Instant::now())?;
     Ok(HttpResponse::Ok().json(Tokens {
         access_token,
         token_type: "Bearer",
@@ -433,5 +433,5 @@ pub async fn dictionaries(_caller: Caller, contract: web::Data<Contract>) -> Htt
 #[utoipa::path(operation_id = "jwks", tag = "auth", summary = "公钥 / Public keys", security(()), responses((status = 200, description = "A JSON Web Key Set.", body = Value)))]
 #[get("/.well-known/jwks.json")]
 pub async fn jwks(auth: web::Data<Auth>) -> HttpResponse {
-    HttpResponse::Ok().json(auth.keys.jwks())
+    HttpResponse::Ok().json(auth.keys().jwks())
 }

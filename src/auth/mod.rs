@@ -11,16 +11,16 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant as Clock};
 
 use actix_web::{HttpMessage, HttpRequest, dev, http::header, web};
 use diesel::prelude::*;
-use zeroize::Zeroizing;
 
 pub use api::{jwks, mount};
 pub use token::Keys;
 
+use crate::config::SigningKeyFiles;
 use crate::db::{AnyConnection, Db, Tx};
 use crate::error::{Code, Error, Language, Result, Says};
 use crate::policy::{Actor, Grant, Role};
@@ -50,8 +50,7 @@ const REMEMBER: Duration = Duration::from_secs(1);
 const REMEMBERED: usize = 10_000;
 
 pub struct AuthConfig {
-    pub signing_pem: Zeroizing<String>,
-    pub previous: Vec<String>,
+    pub key_files: SigningKeyFiles,
     pub issuer: String,
     pub audience: String,
     pub trusted_proxies: Vec<IpAddr>,
@@ -68,21 +67,40 @@ struct Remembered {
 
 /// What authentication needs between requests.
 pub struct Auth {
-    keys: Keys,
+    key_files: SigningKeyFiles,
+    issuer: String,
+    audience: String,
+    keys: RwLock<Arc<Keys>>,
     actors: Mutex<HashMap<Id, Remembered>>,
     throttle: throttle::Throttle,
 }
 
 impl Auth {
     pub fn new(config: AuthConfig) -> Result<Self, String> {
-        let keys = Keys::new(&config.signing_pem, &config.previous, config.issuer, config.audience)?;
-        let throttle = throttle::Throttle::new(config.trusted_proxies, config.behind_tls);
-        Ok(Self { keys, actors: Mutex::default(), throttle })
+        let AuthConfig { key_files, issuer, audience, trusted_proxies, behind_tls } = config;
+        let keys = RwLock::new(Arc::new(Keys::read(&key_files, &issuer, &audience)?));
+        let throttle = throttle::Throttle::new(trusted_proxies, behind_tls);
+        Ok(Self { key_files, issuer, audience, keys, actors: Mutex::default(), throttle })
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the key files again; tells whether they have changed. Files that can't be read change nothing.
+    pub fn reread_keys(&self) -> Result<bool, String> {
+        let keys = Keys::read(&self.key_files, &self.issuer, &self.audience)?;
+        if keys.are_those_of(&self.keys()) {
+            return Ok(false);
+        }
+        // With the keys goes what they were found to have signed.
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        Ok(true)
     }
 
     async fn actor(&self, db: &Db, token: &str) -> Result<Actor> {
         let now = Instant::now();
-        let claims = self.keys.verify(token, now)?;
+        let claims = self.keys().verify(token, now)?;
         // Before reading: what changes meanwhile makes what was read count no more.
         let (at, standing) = (Clock::now(), db.standing());
         let counts = |known: &Remembered| known.standing == standing && known.at.elapsed() < REMEMBER;

@@ -325,7 +325,7 @@ fn inside<T: Replies>(
             body: reply.body.clone(),
             created_at: now,
         };
-        diesel::insert_into(idempotency_keys::table).values(&kept).execute(conn)?;
+        each!(&mut *conn, c => diesel::insert_into(idempotency_keys::table).values(&kept).execute(c))?;
     }
     Ok(Done { value, kept: true, standing_changed })
 }

@@ -145,7 +145,7 @@ fn the_signing_key_is_changed_without_signing_anybody_out() {
         let (next, former) = (folder.path().join("next.pem"), host.keys.path().join("signing.pem"));
         std::fs::write(&next, yiyong::auth::Keys::generate_pem()).expect("written");
         let (next, former) = (next.display().to_string(), former.display().to_string());
-        let rotated = host.beside(&[("YIYONG_SIGNING_KEY_FILE", &next), ("YIYONG_PREVIOUS_SIGNING_KEY_FILES", &former)]);
+        let rotated = host.beside(&[("YIYONG_SIGNING_KEY_FILE", &next), ("YIYONG_OTHER_SIGNING_KEY_FILES", &former)]);
         let kids = |host: &Host| -> Vec<String> {
             let keys = host.nobody().get("/.well-known/jwks.json").body["keys"].clone();
             keys.as_array().expect("keys").iter().map(|key| key["kid"].as_str().expect("a kid").to_owned()).collect()
@@ -166,6 +166,21 @@ fn the_signing_key_is_changed_without_signing_anybody_out() {
         assert_ne!(kid(&new_token), kid(&old_token));
         let refused = host.holding(&new_token).get("/api/v1/auth/me");
         assert_eq!((refused.status, refused.code()), (401, "invalid_token"), "its key is not known there");
+
+        // A stolen key is taken back while the server runs, and so is what it was known to have signed.
+        assert_eq!(rotated.service.auth.reread_keys(), Ok(false), "nothing has changed");
+        std::fs::write(&former, "").expect("emptied");
+        assert_eq!(rotated.service.auth.reread_keys(), Ok(true));
+        assert_eq!(kids(&rotated), [kid(&new_token)]);
+        assert_eq!(rotated.holding(&old_token).get("/api/v1/auth/me").code(), "invalid_token");
+        assert_eq!(new.get("/api/v1/auth/me").status, 200);
+        // The next key is published before it signs; a broken file changes nothing.
+        std::fs::write(&former, yiyong::auth::Keys::generate_pem() + &yiyong::auth::Keys::generate_pem()).expect("written");
+        assert_eq!(rotated.service.auth.reread_keys(), Ok(true));
+        assert_eq!((kids(&rotated).len(), &kids(&rotated)[0]), (3, &kid(&new_token)));
+        std::fs::write(&next, "not a key").expect("written");
+        assert!(rotated.service.auth.reread_keys().is_err());
+        assert_eq!(new.get("/api/v1/auth/me").status, 200);
     });
 }
 

@@ -6,7 +6,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use yiyong::db::{Target, migrations};
 
-use crate::cluster::{self, Cluster};
+use crate::cluster;
 use crate::hosts::on_each_database;
 use crate::process::Workplace;
 
@@ -115,7 +115,7 @@ struct Waiting {
 /// The test holds the name of the last table, so the migration is certainly in its middle when it is killed.
 #[test]
 fn a_killed_migration_on_postgresql_is_made_good_by_the_next_start() {
-    let Some(cluster) = cluster::shared().and_then(|_| Cluster::start()) else { return };
+    let Some(cluster) = cluster::own() else { return };
     let place = Workplace::new(Some(&cluster.url()));
     let minute = std::time::Duration::from_secs(60);
     let target = Target::parse(&cluster.url()).expect("a URL");

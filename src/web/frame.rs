@@ -280,7 +280,7 @@ mod tests {
         let app = init_service(app).await;
         for _ in 0..3 {
             let outcome = app.call(TestRequest::get().uri("/panics").to_request()).await;
-            let response = outcome.err().expect("a refusal").error_response();
+            let response = outcome.expect_err("a refusal").error_response();
             assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
             assert_eq!(response.headers().get(header::CONTENT_TYPE).expect("a type"), "application/problem+json");
             let body = response.into_body().try_into_bytes().expect("a whole body");

@@ -8,6 +8,9 @@ use yiyong::policy::Role;
 use crate::hosts::{Answer, Client, Host, on_each_database};
 
 const ORGANIZATIONS: &str = "/api/v1/organizations";
+/// Pointers and codes.
+type Faults = &'static [(&'static str, &'static str)];
+
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 #[derive(QueryableByName)]
@@ -78,7 +81,7 @@ fn what_is_wrong_is_refused_in_both_languages_and_changes_nothing() {
         // Bodies.
         let many: Vec<Value> = (0..1001).map(|_| json!({"code": "x"})).collect();
         let many = json!({ "items": many }).to_string();
-        let bodies: &[(Vec<u8>, (u16, &str), &[(&str, &str)])] = &[
+        let bodies: &[(Vec<u8>, (u16, &str), Faults)] = &[
             (bytes(r#"{"code":"#), (400, "malformed_request"), &[]),
             (bytes(""), (400, "malformed_request"), &[]),
             (bytes("{} {}"), (400, "malformed_request"), &[]),

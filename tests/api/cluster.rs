@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub fn shared() -> Option<&'static str> {
     static URL: OnceLock<Option<String>> = OnceLock::new();
     URL.get_or_init(|| {
-        let found = std::env::var("TEST_DATABASE_URL").ok().or_else(|| Cluster::start().map(|cluster| cluster.url()));
+        let found = std::env::var("TEST_DATABASE_URL").ok().or_else(|| started().map(|cluster| cluster.url()));
         if found.is_none() {
             assert!(std::env::var_os("YIYONG_REQUIRE_POSTGRES").is_none(), "PostgreSQL is required here and was not found");
             eprintln!("\n*** NO POSTGRESQL FOUND: tests run on SQLite only. Install a server or set TEST_DATABASE_URL. ***\n");
@@ -18,6 +18,21 @@ pub fn shared() -> Option<&'static str> {
         found
     })
     .as_deref()
+}
+
+/// A cluster of one test's own, that it may stop and start.
+pub fn own() -> Option<Cluster> {
+    let found = shared().and_then(|_| started());
+    if found.is_none() {
+        assert!(std::env::var_os("YIYONG_REQUIRE_POSTGRES").is_none(), "a PostgreSQL server is required here and was not found");
+        eprintln!("\n*** NO POSTGRESQL SERVER ON THIS MACHINE: a test that stops and starts one is left out. ***\n");
+    }
+    found
+}
+
+/// Another test may be quicker to take the port that was free: once more, then.
+fn started() -> Option<Cluster> {
+    (0..3).find_map(|_| Cluster::start())
 }
 
 /// A cluster. It ends itself when this process is gone: a shell waits for it.

@@ -2,6 +2,9 @@
 
 use crate::hosts::{Answer, on_each_database};
 
+/// Method, path, headers, body, and the status that it gets.
+type Call<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], Option<&'a [u8]>, u16);
+
 fn sealed(what: &str, answer: &Answer) {
     assert_eq!(answer.header("X-Content-Type-Options"), Some("nosniff"), "{what}");
     assert_eq!(answer.header("Referrer-Policy"), Some("no-referrer"), "{what}");
@@ -20,7 +23,7 @@ fn every_kind_of_answer_is_sealed() {
         let one = format!("{list}/{}", admin.get(&format!("{list}?code=zz")).body["items"][0]["id"].as_str().expect("an id"));
         let json = [("Content-Type", "application/json")];
         let long = format!("/health/live?{}", "a".repeat(9000));
-        let calls: &[(&str, &str, &[(&str, &str)], Option<&[u8]>, u16)] = &[
+        let calls: &[Call<'_>] = &[
             ("GET", list, &[], None, 200),
             ("GET", &one, &[], None, 200),
             ("GET", &one, &[("If-None-Match", "\"1\"")], None, 304),

@@ -10,7 +10,7 @@ use yiyong::error::Result;
 use yiyong::schema::audit_events;
 use yiyong::types::Id;
 
-use crate::cluster::{self, Cluster};
+use crate::cluster;
 use crate::hosts::{Answer, Client, Host, on_each_database};
 
 const ORGANIZATIONS: &str = "/api/v1/organizations";
@@ -40,7 +40,7 @@ fn refused(answer: &Answer) {
 
 #[test]
 fn a_database_that_hangs_or_goes_away_is_told_and_comes_back_by_itself() {
-    let Some(cluster) = cluster::shared().and_then(|_| Cluster::start()) else { return };
+    let Some(cluster) = cluster::own() else { return };
     let mut conn = Target::parse(&cluster.url()).expect("a URL").connect(std::time::Duration::from_secs(60)).expect("connected");
     migrations::up(&mut conn).expect("migrated");
     drop(conn);

@@ -11,7 +11,7 @@ use yiyong::auth::UserKind;
 use yiyong::db::{AnyConnection, Target};
 use yiyong::schema::{audit_events, idempotency_keys, imports};
 
-use crate::cluster::{self, Cluster};
+use crate::cluster;
 use crate::process::Workplace;
 
 /// A number of the district and day given, with its check character.
@@ -123,7 +123,7 @@ fn numbers_stand_nowhere_in_the_open_on_sqlite() {
 
 #[test]
 fn numbers_stand_nowhere_in_the_open_on_postgresql() {
-    let Some(cluster) = cluster::shared().and_then(|_| Cluster::start()) else { return };
+    let Some(cluster) = cluster::own() else { return };
     let place = Workplace::new(Some(&cluster.url()));
     story(&place, cluster.folder(), || {
         let target = Target::parse(&cluster.url()).expect("a URL");

@@ -169,6 +169,14 @@ impl Error {
         if faults.is_empty() { Ok(()) } else { Err(Self::invalid(faults)) }
     }
 
+    /// The same, of a part of what was sent: its pointers begin there.
+    pub fn under(mut self, at: &str) -> Self {
+        for fault in &mut self.faults {
+            fault.pointer.insert_str(0, at);
+        }
+        self
+    }
+
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.extra.insert(key.to_owned(), value.into());
         self

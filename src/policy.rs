@@ -281,6 +281,12 @@ impl Scope {
         Subset(parts)
     }
 
+    /// The organizations that a filter asks for, whoever asks: this narrows a person's own records, which they may see
+    /// wherever these lie.
+    pub fn asked(organization_id: Option<Id>, level: Option<OrganizationLevel>) -> Subset {
+        Self { reach: None, own: None }.within(organization_id, level)
+    }
+
     /// The person whose own records are in reach as well, for a volunteer or a family.
     pub fn own(&self) -> Option<Id> {
         self.own

@@ -713,6 +713,14 @@ diesel::table! {
     }
 }
 
+// Whom a record is about is shown along with it.
+diesel::joinable!(appointments -> persons (person_id));
+diesel::joinable!(dependants -> persons (person_id));
+diesel::joinable!(heroes -> persons (person_id));
+diesel::joinable!(memberships -> volunteer_teams (team_id));
+diesel::joinable!(memberships -> volunteers (volunteer_id));
+diesel::joinable!(volunteers -> persons (person_id));
+
 diesel::allow_tables_to_appear_in_same_query!(
     appointments,
     audit_events,

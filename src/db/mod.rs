@@ -27,6 +27,18 @@ macro_rules! each {
 }
 pub(crate) use each;
 
+/// Holds the rows of a query until the transaction ends, so that what is decided upon them stays true. SQLite needs
+/// no such thing: a transaction that writes is alone.
+macro_rules! held {
+    ($connection:expr, $query:expr) => {
+        match &mut *$connection {
+            $crate::db::AnyConnection::Pg(c) => diesel::RunQueryDsl::execute(diesel::QueryDsl::for_update($query), c).map(|_| ()),
+            $crate::db::AnyConnection::Sqlite(_) => Ok::<(), diesel::result::Error>(()),
+        }
+    };
+}
+pub(crate) use held;
+
 /// Inserts a slice of rows in chunks that stay below both databases' limit on bound values.
 macro_rules! insert_all {
     ($connection:expr, $table:expr, $rows:expr) => {{

@@ -12,6 +12,7 @@ pub mod heroes;
 pub mod inspections;
 pub mod media_items;
 pub mod media_placements;
+pub mod memberships;
 pub mod organizations;
 pub mod persons;
 pub mod placements;
@@ -22,6 +23,7 @@ pub mod stages;
 pub mod targets;
 pub mod trainings;
 pub mod volunteer_teams;
+pub mod volunteers;
 pub mod welfare_batches;
 pub mod welfare_programmes;
 pub mod workstations;
@@ -35,6 +37,8 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<persons::Persons>::new())),
         Box::leak(Box::new(Of::<workstations::Workstations>::new())),
         Box::leak(Box::new(Of::<volunteer_teams::VolunteerTeams>::new())),
+        Box::leak(Box::new(Of::<volunteers::Volunteers>::new())),
+        Box::leak(Box::new(Of::<memberships::Memberships>::new())),
         Box::leak(Box::new(Of::<demonstration_units::DemonstrationUnits>::new())),
         Box::leak(Box::new(Of::<publicity_assets::PublicityAssets>::new())),
         Box::leak(Box::new(Of::<campaigns::Campaigns>::new())),

@@ -3,6 +3,8 @@
 //!
 //! The same ID number is the same person, wherever it was registered first.
 
+use std::collections::{HashMap, HashSet};
+
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use diesel::prelude::*;
@@ -11,17 +13,17 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use super::rules;
+use super::{rules, volunteers};
 use crate::auth::Caller;
-use crate::db::{Any, AnyConnection, Db, Reply, Tx, grams, insert_all};
+use crate::db::{Any, AnyConnection, Db, Reply, Tx, grams, held, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
-use crate::schema::{audit_events, persons as t};
+use crate::schema::{audit_events, persons as t, users};
 use crate::types::{
     Id, Instant, TextEnum, business_today, code_or_new, gender_of, mask_id_number, mask_phone, normalize_id_number, normalize_phone,
     text_enum,
 };
-use crate::web::verbs::{deed_of, refusal, respond, stale};
+use crate::web::verbs::{deed_of, difference, refusal, respond, stale};
 use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, body, measured, windowed};
 
 /// Reveals that one user may make in a minute.
@@ -70,8 +72,35 @@ impl Viewed for Person {
     }
 }
 
+/// The person whom another record is about, as that record shows them.
+#[derive(Debug, Clone, Queryable, Selectable, Serialize, ToSchema)]
+#[diesel(table_name = t)]
+pub struct PersonBrief {
+    pub id: Id,
+    pub code: String,
+    pub name: String,
+    pub gender: Option<Gender>,
+    #[schema(example = "410***********018X")]
+    pub id_number_masked: Option<String>,
+    #[schema(example = "138****8000")]
+    pub phone_masked: Option<String>,
+}
+
+impl From<Person> for PersonBrief {
+    fn from(person: Person) -> Self {
+        Self {
+            id: person.id,
+            code: person.code,
+            name: person.name,
+            gender: person.gender,
+            id_number_masked: person.id_number_masked,
+            phone_masked: person.phone_masked,
+        }
+    }
+}
+
 /// What may be written of a person.
-#[derive(Clone, Serialize, Deserialize, ToSchema, Validate)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = "whole"))]
 pub struct PersonDraft {
@@ -94,6 +123,38 @@ pub struct PersonDraft {
     pub phone: Option<String>,
 }
 
+/// What may be written of a person along with the record that is about them.
+#[derive(Clone, Serialize, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[validate(schema(function = "whole_part"))]
+pub struct PersonPart {
+    #[schema(min_length = 1, max_length = 50, example = "王小明")]
+    pub name: String,
+    /// Taken from the ID number when absent.
+    pub gender: Option<Gender>,
+    /// 18 characters (GB 11643); 15 digits are extended.
+    #[schema(max_length = 30)]
+    #[validate(custom(function = "valid_id_number"))]
+    pub id_number: Option<String>,
+    /// A mobile number of 11 digits.
+    #[schema(max_length = 30)]
+    #[validate(custom(function = "valid_phone"))]
+    pub phone: Option<String>,
+}
+
+impl PersonPart {
+    /// A new person of an organization.
+    pub fn in_organization(self, organization_id: Id) -> PersonDraft {
+        PersonDraft { code: None, organization_id, name: self.name, gender: self.gender, id_number: self.id_number, phone: self.phone }
+    }
+
+    /// See [`Resource::settled`].
+    pub fn settled(mut self) -> Self {
+        settle(&mut self.gender, &mut self.id_number, &mut self.phone);
+        self
+    }
+}
+
 fn valid_id_number(text: &str) -> Result<(), ValidationError> {
     normalize_id_number(text, business_today(Instant::now())).map(|_| ()).map_err(|(code, says)| refusal(None, code, &says))
 }
@@ -103,15 +164,35 @@ fn valid_phone(text: &str) -> Result<(), ValidationError> {
 }
 
 fn whole(draft: &PersonDraft) -> Result<(), ValidationError> {
+    gender_fits(draft.gender, draft.id_number.as_deref())
+}
+
+fn whole_part(part: &PersonPart) -> Result<(), ValidationError> {
+    gender_fits(part.gender, part.id_number.as_deref())
+}
+
+fn gender_fits(gender: Option<Gender>, id_number: Option<&str>) -> Result<(), ValidationError> {
     let today = business_today(Instant::now());
-    let told = draft.id_number.as_deref().and_then(|text| normalize_id_number(text, today).ok()).and_then(|number| gender_of(&number));
-    match (draft.gender, told) {
+    let told = id_number.and_then(|text| normalize_id_number(text, today).ok()).and_then(|number| gender_of(&number));
+    match (gender, told) {
         (Some(gender), Some(told)) if gender.code() != told => Err(refusal(
             Some("gender"),
             "gender_mismatch",
             &Says::new("性别与身份证号第 17 位不符", "the gender does not fit the ID number's 17th digit"),
         )),
         _ => Ok(()),
+    }
+}
+
+/// Numbers as they are kept, and the gender that the ID number tells. What isn't right is left for the rules to name.
+fn settle(gender: &mut Option<Gender>, id_number: &mut Option<String>, phone: &mut Option<String>) {
+    let today = business_today(Instant::now());
+    if let Some(number) = id_number.as_deref().and_then(|text| normalize_id_number(text, today).ok()) {
+        *gender = gender.or_else(|| gender_of(&number).and_then(Gender::from_code));
+        *id_number = Some(number);
+    }
+    if let Some(number) = phone.as_deref().and_then(|text| normalize_phone(text).ok()) {
+        *phone = Some(number);
     }
 }
 
@@ -196,7 +277,12 @@ pub struct Persons;
 fn query(scope: &Scope, filter: &PersonFilter) -> t::BoxedQuery<'static, Any> {
     let reach = scope.within(filter.organization_id, filter.organization_level);
     let mut query = match scope.own() {
-        Some(own) => t::table.filter(reach.holds(t::organization_id).or(t::id.eq(own))).into_boxed::<Any>(),
+        // What the filter asks for narrows one's own record too.
+        Some(own) => {
+            let asked = Scope::asked(filter.organization_id, filter.organization_level);
+            let mine = t::id.eq(own).and(asked.holds(t::organization_id));
+            t::table.filter(reach.holds(t::organization_id).or(mine)).into_boxed::<Any>()
+        }
         None => t::table.filter(reach.holds(t::organization_id)).into_boxed::<Any>(),
     };
     if let Some(code) = &filter.code {
@@ -221,20 +307,27 @@ fn refuse_known(tx: &mut Tx<'_>, scope: &Scope, rows: &[Row], at: impl Fn(usize)
     let known: Vec<(Option<Vec<u8>>, Id)> =
         t::table.filter(t::id_number_hash.eq_any(hashes)).filter(t::id.ne_all(own)).select((t::id_number_hash, t::id)).load(tx.conn)?;
     let ids: Vec<Id> = known.iter().map(|(_, id)| *id).collect();
-    let visible = Persons::known_ids(tx.conn, scope, &ids)?;
+    let visible: Vec<(Id, String)> = if ids.is_empty() {
+        Vec::new()
+    } else {
+        query(scope, &PersonFilter::default()).filter(t::id.eq_any(ids)).select((t::id, t::code)).load(tx.conn)?
+    };
     let mut faults = Vec::new();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     let mut hit = None;
     for (i, row) in rows.iter().enumerate() {
         let Some(hash) = &row.id_number_hash else { continue };
         let found = known.iter().find(|(known, _)| known.as_ref() == Some(hash)).map(|(_, id)| *id);
         if found.is_some() || !seen.insert(hash) {
-            let says = match found {
-                Some(id) if visible.contains(&id) => {
-                    hit = Some(id);
-                    Says::new(format!("该身份证号已登记，人员 id 为 {id}"), format!("this ID number is registered, as person {id}"))
+            let says = match found.map(|id| visible.iter().find(|(visible, _)| *visible == id)) {
+                Some(Some((id, code))) => {
+                    hit = Some(*id);
+                    Says::new(
+                        format!("该身份证号已登记，人员编码为 {code}，id 为 {id}"),
+                        format!("this ID number is registered, as the person with the code {code} and the id {id}"),
+                    )
                 }
-                Some(_) => Says::new(
+                Some(None) => Says::new(
                     "该身份证号已在其他协会登记，请联系市协会",
                     "this ID number is registered with another association; ask the city's",
                 ),
@@ -273,6 +366,77 @@ fn opened(tx: &mut Tx<'_>, scope: Option<&Scope>, id: Id) -> Result<(Option<Stri
     Ok((open("id_number", number)?, open("phone", phone)?))
 }
 
+/// Writes new persons, in organizations that the caller has checked. `at` makes the pointer of each.
+pub fn register(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<PersonDraft>, at: impl Fn(usize) -> String) -> Result<Vec<Person>> {
+    let now = tx.now;
+    let rows: Vec<Row> = drafts.into_iter().map(|draft| Row::of(tx, Id::new(), 1, now, draft)).collect::<Result<_>>()?;
+    refuse_known(tx, scope, &rows, at)?;
+    insert_all!(&mut *tx.conn, t::table, rows)?;
+    grams::add(tx.conn, Persons::NAME, rows.iter().map(|person| (person.id, person.name.as_str())))?;
+    Ok(rows.iter().map(Row::view).collect())
+}
+
+/// The part of a person that is written along with another record: what a merge patch of that record is merged into.
+pub fn part(tx: &mut Tx<'_>, person: &PersonBrief) -> Result<PersonPart> {
+    let (id_number, phone) = opened(tx, None, person.id)?;
+    Ok(PersonPart { name: person.name.clone(), gender: person.gender, id_number, phone })
+}
+
+/// Writes what another record's draft says of its person: the person after it. Pointers begin with the field.
+///
+/// Who may write the record may not write a person outside their scope: that is refused unless nothing changes.
+pub fn rewrite(tx: &mut Tx<'_>, scope: &Scope, id: Id, part: PersonPart) -> Result<Person> {
+    let before: Person = t::table.filter(t::id.eq(id)).select(Person::as_select()).first(tx.conn)?;
+    let present = Persons::draft(tx, &before)?;
+    let PersonPart { name, gender, id_number, phone } = part.settled();
+    let wanted = PersonDraft { name, gender, id_number, phone, ..present.clone() };
+    if wanted == present {
+        return Ok(before);
+    }
+    if Persons::known_ids(tx.conn, scope, &[id])?.is_empty() {
+        return Err(Error::field(
+            "",
+            "person_of_another_association",
+            "此人由其他协会登记，请由该协会或市协会修改",
+            "another association keeps this person; that one or the city's has to make the change",
+        ));
+    }
+    let after = Persons::update(tx, scope, &before, wanted)?;
+    tx.audit(Action::Update.code(), Persons::NAME, Some(id), Some(after.organization_id), Some(&difference(&before, &after)?));
+    Ok(after)
+}
+
+/// The persons in scope to whom new records refer: one query for all. Who isn't there is a fault at their pointer.
+pub fn briefs(
+    conn: &mut AnyConnection,
+    scope: &Scope,
+    wanted: impl IntoIterator<Item = (String, Id)>,
+    faults: &mut Vec<Fault>,
+) -> Result<HashMap<Id, PersonBrief>> {
+    let wanted: Vec<(String, Id)> = wanted.into_iter().collect();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut ids: Vec<Id> = wanted.iter().map(|(_, id)| *id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let found: Vec<PersonBrief> =
+        query(scope, &PersonFilter::default()).filter(t::id.eq_any(ids)).select(PersonBrief::as_select()).load(conn)?;
+    let found: HashMap<Id, PersonBrief> = found.into_iter().map(|person| (person.id, person)).collect();
+    faults.extend(wanted.into_iter().filter(|(_, id)| !found.contains_key(id)).map(|(pointer, _)| Fault::unknown_reference(pointer)));
+    Ok(found)
+}
+
+/// A record stays with the person that it is about.
+pub fn fixed() -> Error {
+    Error::field(
+        "/person_id",
+        "fixed",
+        "记录所属的人不能更改；请删除后重新登记",
+        "the person of a record does not change; delete the record and register it anew",
+    )
+}
+
 impl Resource for Persons {
     const NAME: &'static str = "persons";
     const LABEL: (&'static str, &'static str) = ("人员", "person");
@@ -305,12 +469,7 @@ impl Resource for Persons {
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
-        let now = tx.now;
-        let rows: Vec<Row> = drafts.into_iter().map(|draft| Row::of(tx, Id::new(), 1, now, draft)).collect::<Result<_>>()?;
-        refuse_known(tx, scope, &rows, |i| format!("/{i}"))?;
-        insert_all!(&mut *tx.conn, t::table, rows)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().map(|person| (person.id, person.name.as_str())))?;
-        Ok(rows.iter().map(Row::view).collect())
+        register(tx, scope, drafts, |i| format!("/{i}"))
     }
 
     fn draft(tx: &mut Tx<'_>, view: &Self::View) -> Result<Self::Draft> {
@@ -337,8 +496,14 @@ impl Resource for Persons {
         }
         if before.name != after.name {
             grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
+            volunteers::renamed(tx, after.id, &after.name)?;
         }
         Ok(after.view())
+    }
+
+    fn settled(mut draft: Self::Draft) -> Self::Draft {
+        settle(&mut draft.gender, &mut draft.id_number, &mut draft.phone);
+        draft
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
@@ -386,6 +551,8 @@ pub async fn reveal(request: HttpRequest, caller: Caller, db: web::Data<Db>, mut
     let reply = db
         .write(deed, move |tx| {
             let actor = tx.actor()?;
+            // One after the other, so that two at once don't both count the other out.
+            held!(tx.conn, users::table.find(actor).select(users::id))?;
             let recent: i64 = audit_events::table
                 .filter(audit_events::actor_id.eq(actor))
                 .filter(audit_events::action.eq(Action::Reveal.code()))

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use super::rules;
+use super::{memberships, rules};
 use crate::db::{Any, AnyConnection, Tx, grams, insert_all};
 use crate::error::{Error, Fault, Result, Says};
 use crate::policy::{Area, OrganizationLevel, Scope};
@@ -84,6 +84,15 @@ impl Viewed for VolunteerTeam {
     fn organization_id(&self) -> Option<Id> {
         Some(self.organization_id)
     }
+}
+
+/// The team that another record is about, as that record shows it.
+#[derive(Debug, Clone, Queryable, Selectable, Serialize, ToSchema)]
+#[diesel(table_name = t)]
+pub struct TeamBrief {
+    pub id: Id,
+    pub code: String,
+    pub name: Option<String>,
 }
 
 /// What may be written of a volunteer team.
@@ -285,6 +294,9 @@ impl Resource for VolunteerTeams {
         }
         if before.name != after.name {
             grams::replace(tx.conn, Self::NAME, after.id, after.name.as_deref())?;
+        }
+        if before.organization_id != after.organization_id {
+            memberships::follow(tx, after.id, after.organization_id)?;
         }
         Ok(after)
     }

@@ -48,6 +48,10 @@ pub trait Resource: Sized + 'static {
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>>;
     /// The draft that would make this record what it is: what a merge patch is merged into.
     fn draft(tx: &mut Tx<'_>, view: &Self::View) -> Result<Self::Draft>;
+    /// A draft as it will be kept, so that another spelling of what is there counts as no change.
+    fn settled(draft: Self::Draft) -> Self::Draft {
+        draft
+    }
     /// Writes a changed draft over a record at its version. Pointers begin with the field: `/team_id`.
     fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View>;
     fn delete(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View) -> Result<()>;

@@ -152,8 +152,8 @@ impl<R: Resource> Of<R> {
         Ok(views)
     }
 
-    /// Merges into the present record and saves; `None` when that changes nothing.
-    fn merge(&self, tx: &mut Tx<'_>, scope: &Scope, before: &R::View, patch: &Value) -> Result<Option<R::View>> {
+    /// The draft that a patch makes of a record; `None` where that is what the record says already.
+    fn changed(&self, tx: &mut Tx<'_>, before: &R::View, patch: &Value) -> Result<Option<R::Draft>> {
         let present = R::draft(tx, before)?;
         let present = serde_json::to_value(&present).map_err(Error::internal)?;
         let mut wanted = present.clone();
@@ -164,7 +164,14 @@ impl<R: Resource> Of<R> {
         let mut faults = Vec::new();
         let draft = self.read_draft(&wanted, "", &mut faults);
         Error::unless_empty(faults)?;
-        let draft = draft.ok_or_else(|| Error::internal("a draft without faults was not read"))?;
+        let draft = R::settled(draft.ok_or_else(|| Error::internal("a draft without faults was not read"))?);
+        let settled = serde_json::to_value(&draft).map_err(Error::internal)?;
+        Ok((settled != present).then_some(draft))
+    }
+
+    /// Merges into the present record and saves; `None` when that changes nothing.
+    fn merge(&self, tx: &mut Tx<'_>, scope: &Scope, before: &R::View, patch: &Value) -> Result<Option<R::View>> {
+        let Some(draft) = self.changed(tx, before, patch)? else { return Ok(None) };
         let after = R::update(tx, scope, before, draft)?;
         tx.audit(Action::Update.code(), R::NAME, Some(after.id()), after.organization_id(), Some(&difference(before, &after)?));
         Ok(Some(after))
@@ -332,7 +339,7 @@ impl<R: Resource> Verbs for Of<R> {
 
     fn batch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, drafts: &[Value]) -> Result<Vec<u8>> {
         let drafts = self.read_drafts(drafts)?;
-        let views = self.insert(tx, scope, drafts)?;
+        let views = self.insert(tx, scope, drafts).map_err(among_many)?;
         let items: Vec<_> = views.iter().map(|view| self.with_actions(actor, view)).collect();
         serde_json::to_vec(&json!({ "items": items })).map_err(Error::internal)
     }
@@ -420,10 +427,8 @@ impl<R: Resource> Verbs for Of<R> {
         let before = R::find(tx.conn, scope, id)?;
         if !R::offers(&before).contains(&Action::Update) {
             // A record that its state has closed may be named again by a file that says nothing new of it.
-            let present = serde_json::to_value(R::draft(tx, &before)?).map_err(Error::internal)?;
-            let mut wanted = present.clone();
-            merge_patch(&mut wanted, row);
-            return if wanted == present { Ok(Written::Unchanged) } else { Err(not_offered::<R>(&before, Action::Update)) };
+            let changed = self.changed(tx, &before, row)?;
+            return if changed.is_none() { Ok(Written::Unchanged) } else { Err(not_offered::<R>(&before, Action::Update)) };
         }
         Ok(if self.merge(tx, scope, &before, row)?.is_some() { Written::Updated } else { Written::Unchanged })
     }
@@ -460,6 +465,13 @@ fn not_offered<R: Resource>(view: &R::View, action: Action) -> Error {
 }
 
 /// Faults of a single record need no index.
+/// Among many, what stands in the way of one is a fault of that one: 422, with a pointer that begins with its place.
+fn among_many(error: Error) -> Error {
+    let names_one = |fault: &Fault| fault.pointer.split('/').nth(1).is_some_and(|first| first.parse::<usize>().is_ok());
+    let all_name_one = !error.faults.is_empty() && error.faults.iter().all(names_one);
+    if all_name_one && error.code.status() == StatusCode::CONFLICT { Error::invalid(error.faults) } else { error }
+}
+
 fn without_index(mut error: Error) -> Error {
     for fault in &mut error.faults {
         if let Some(rest) = fault.pointer.strip_prefix("/0") {

@@ -99,7 +99,8 @@ impl Server {
     /// A line of `/proc/<pid>/status` in MB: `VmRSS` now, `VmHWM` at most so far. `None` where there is no `/proc`.
     pub fn megabytes(&self, line: &str) -> Option<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let kilobytes: f64 = status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':'))?.split_whitespace().next()?.parse().ok()?;
+        let kilobytes: f64 =
+            status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':'))?.split_whitespace().next()?.parse().ok()?;
         Some(kilobytes / 1024.0)
     }
 

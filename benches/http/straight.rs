@@ -2,7 +2,7 @@
 //! so that the two can't drift apart.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
 use chrono::NaiveDate;
@@ -11,7 +11,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rusqlite::types::Value;
 use yiyong::db::AnyConnection;
-use yiyong::policy::{Action, Actor, Area, Grant, Role};
+use yiyong::policy::{Action, Actor, Grant, Role};
 use yiyong::types::Id;
 use yiyong::web::Window;
 use yiyong::web::query::Pairs;
@@ -34,17 +34,17 @@ pub struct Statement {
     pub samples: Vec<Vec<Bound>>,
 }
 
-/// The clerk of the city's association, as the service knows them.
-fn clerk() -> Actor {
-    let organization_id = world::city().parse().ok();
+/// Somebody with one grant, as the service knows them.
+pub fn actor(role: Role, organization: Option<String>) -> Actor {
+    let organization_id = organization.map(|id| id.parse().expect("an id"));
     Actor {
         id: Id::new(),
         session_id: Id::new(),
         person_id: None,
-        name: "clerk".into(),
-        username: "clerk".into(),
+        name: "bench".into(),
+        username: "bench".into(),
         must_change_password: false,
-        grants: Arc::new(vec![Grant { role: Role::Clerk, organization_id, from_on: NaiveDate::MIN, to_on: None }]),
+        grants: Arc::new(vec![Grant { role, organization_id, from_on: NaiveDate::MIN, to_on: None }]),
     }
 }
 
@@ -61,32 +61,37 @@ pub fn statement(conn: &mut AnyConnection, paths: &[String]) -> Statement {
 }
 
 fn sent_for(conn: &mut AnyConnection, path: &str) -> (String, Vec<Bound>) {
-    let sent = Arc::new(Mutex::new(Vec::new()));
-    let caught = sent.clone();
-    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-        if let InstrumentationEvent::StartQuery { query, .. } = event {
-            caught.lock().expect("one thread").push(query.to_string());
-        }
-    });
     let verbs = verbs::named(world::SUBJECT).expect("the resource");
-    let actor = clerk();
-    let scope = actor.may(Area::People, Action::Read).expect("a clerk reads people");
-    match path.split_once('?') {
+    let clerk = actor(Role::Clerk, Some(world::city()));
+    let scope = clerk.may(verbs.area(), Action::Read).expect("a clerk reads people");
+    let mut sent = sent(conn, |conn| match path.split_once('?') {
         Some((_, query)) => {
             let mut pairs = Pairs::parse(query).expect("a query");
             let window = Window::take(&mut pairs).expect("a window");
             let filter = pairs.into_json(verbs.filter_shape()).expect("a filter");
-            verbs.list(conn, &actor, &scope, filter, &window).map(|_| ()).expect("a list");
+            verbs.list(conn, &clerk, &scope, filter, &window).map(|_| ()).expect("a list");
         }
         None => {
             let id = path.rsplit('/').next().and_then(|id| id.parse().ok()).expect("an id");
-            verbs.get(conn, &actor, &scope, id).map(|_| ()).expect("a record");
+            verbs.get(conn, &clerk, &scope, id).map(|_| ()).expect("a record");
         }
-    }
+    });
+    sent.pop().expect("a statement")
+}
+
+/// The statements that some work sends, in their order, with their values.
+pub fn sent(conn: &mut AnyConnection, work: impl FnOnce(&mut AnyConnection)) -> Vec<(String, Vec<Bound>)> {
+    let caught = Arc::new(Mutex::new(Vec::new()));
+    let catching = caught.clone();
+    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            catching.lock().expect("one thread").push(query.to_string());
+        }
+    });
+    work(conn);
     conn.set_instrumentation(|_: InstrumentationEvent<'_>| {});
-    let last = sent.lock().expect("one thread").pop().expect("a statement");
-    let (sql, values) = last.split_once(" -- binds: ").expect("a statement and its values");
-    (sql.to_owned(), bound(values))
+    let caught = caught.lock().expect("one thread");
+    caught.iter().filter_map(|text| text.split_once(" -- binds: ")).map(|(sql, values)| (sql.to_owned(), bound(values))).collect()
 }
 
 /// Reads what diesel tells of the values: `[Id(…), "…", 51]`.
@@ -102,7 +107,10 @@ fn bound(mut text: &str) -> Vec<Bound> {
             (Bound::Text(value.to_owned()), rest)
         } else {
             let end = text.find([',', ']']).expect("an end");
-            (Bound::Number(text[..end].parse().unwrap_or_else(|_| panic!("a value of a kind that is not known here: {text}"))), &text[end..])
+            (
+                Bound::Number(text[..end].parse().unwrap_or_else(|_| panic!("a value of a kind that is not known here: {text}"))),
+                &text[end..],
+            )
         };
         values.push(value);
         text = rest.trim_start_matches(", ");
@@ -148,10 +156,15 @@ pub fn pgbench(url: &str, folder: &Path, statement: &Statement, pace: Pace) -> O
     scripts.iter().for_each(|script| {
         command.arg("-f").arg(script);
     });
-    let output = command.arg(url).output().expect("pgbench runs");
+    rate_told(&command.arg(url).output().expect("pgbench runs"))
+}
+
+/// What pgbench tells.
+pub fn rate_told(output: &Output) -> Option<f64> {
     let text = String::from_utf8_lossy(&output.stdout);
     let rate = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-    Some(rate.unwrap_or_else(|| panic!("pgbench: {text}{}", String::from_utf8_lossy(&output.stderr))))
+    assert!(output.status.success() && rate.is_some(), "pgbench: {text}{}", String::from_utf8_lossy(&output.stderr));
+    rate
 }
 
 /// The same on a SQLite file, by a thread and a connection each.

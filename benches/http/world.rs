@@ -15,8 +15,8 @@ use yiyong::types::{Instant, business_today, normalize_id_number};
 use crate::http::{Connection, request};
 
 /// The resource that is read, written and imported, and the number of its kind in `seed.sql`.
-pub const SUBJECT: &str = "persons";
-const KIND: u32 = 2;
+pub const SUBJECT: &str = "volunteers";
+const KIND: u32 = 3;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
@@ -39,7 +39,7 @@ pub struct World {
 }
 
 /// The id of the n-th record of a kind, as `seed.sql` makes it.
-fn id(kind: u32, n: u64) -> String {
+pub fn id(kind: u32, n: u64) -> String {
     format!("0190{kind}000-0000-7000-8000-{}", 100_000_000_000 + n)
 }
 
@@ -99,12 +99,13 @@ impl World {
     /// Turns the city's pages until the deep one, as a caller would, and keeps the cursors of its neighbours.
     pub fn find_deep_pages(&mut self, http: &mut Connection, token: &str) {
         let (near, mut row) = (20, 0);
-        let mut path = format!("/api/v1/{SUBJECT}?organization_id={}", city());
+        let path = format!("/api/v1/{SUBJECT}?organization_id={}", city());
         let mut cursor = String::new();
         while row < (self.size.page + near) * LIMIT {
             let begin = self.size.page.saturating_sub(near) * LIMIT;
             let limit = if row + 200 <= begin { 200 } else { LIMIT };
-            let page = http.send(&request("GET", &format!("{path}&limit={limit}{cursor}"), token, &[], &[])).expect("an answer").expect(200);
+            let page =
+                http.send(&request("GET", &format!("{path}&limit={limit}{cursor}"), token, &[], &[])).expect("an answer").expect(200);
             let Some(next) = page["next_cursor"].as_str() else { break };
             row += limit;
             if row >= begin {
@@ -112,7 +113,6 @@ impl World {
             }
             cursor = format!("&cursor={next}");
         }
-        path.clear();
         assert!(!self.cursors.is_empty(), "there is no page {}", self.size.page);
     }
 
@@ -153,15 +153,20 @@ impl World {
     pub fn draft(&self, random: &mut StdRng) -> Value {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let person = self.person(COUNT.fetch_add(1, Ordering::Relaxed), random);
-        json!({"organization_id": id(1, self.organization(random)), "name": person.name, "id_number": person.id_number, "phone": person.phone})
+        json!({
+            "organization_id": id(1, self.organization(random)),
+            "sector": "delivery",
+            "registered_on": "2022-06-01",
+            "person": {"name": person.name, "id_number": person.id_number, "phone": person.phone},
+        })
     }
 
     /// All who are imported, as a CSV file.
     pub fn csv(&self, random: &mut StdRng) -> String {
-        let mut text = String::from("organization_code,name,id_number,phone\n");
+        let mut text = String::from("organization_code,sector,registered_on,name,id_number,phone\n");
         for n in 0..self.size.imported {
-            let person = self.person(5_000_000 + n, random);
-            text.push_str(&format!("zz-{},{},{},{}\n", self.organization(random).max(3), person.name, person.id_number, person.phone));
+            let (person, organization) = (self.person(5_000_000 + n, random), self.organization(random).max(3));
+            text.push_str(&format!("zz-{organization},taxi,2022-06-01,{},{},{}\n", person.name, person.id_number, person.phone));
         }
         text
     }
@@ -175,7 +180,8 @@ impl World {
         let born = chrono::NaiveDate::from_ymd_opt(1950, 1, 1).and_then(|day| day.checked_add_days(Days::new(n % 18_000))).expect("a day");
         let first_17 = format!("419900{}{:03}", born.format("%Y%m%d"), n / 18_000);
         let today = business_today(Instant::now());
-        let id_number = "0123456789X".chars().map(|check| format!("{first_17}{check}")).find(|text| normalize_id_number(text, today).is_ok());
+        let id_number =
+            "0123456789X".chars().map(|check| format!("{first_17}{check}")).find(|text| normalize_id_number(text, today).is_ok());
         Person {
             name: self.names[random.random_range(0..self.names.len())].clone(),
             id_number: id_number.expect("one of the check characters fits"),

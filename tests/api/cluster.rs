@@ -6,12 +6,7 @@ use std::process::{Command, Stdio};
 
 /// The newest PostgreSQL on this machine that brings a server: the folder of its programs.
 pub fn programs() -> Option<PathBuf> {
-    std::fs::read_dir("/usr/lib/postgresql")
-        .ok()?
-        .flatten()
-        .map(|e| e.path().join("bin"))
-        .filter(|p| p.join("initdb").exists())
-        .max()
+    std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten().map(|e| e.path().join("bin")).filter(|p| p.join("initdb").exists()).max()
 }
 
 /// Starts a cluster in a folder of its own, with `settings` as the server takes them (`-c fsync=off`), and tells its

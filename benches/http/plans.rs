@@ -80,7 +80,7 @@ fn one(conn: &mut AnyConnection, verbs: &dyn Verbs, reach: &str, organization: O
         // Rows made for their number only may not be readable; the statement was sent all the same.
         let _ = actor.may(verbs.area(), yiyong::policy::Action::Read).and_then(|scope| verbs.list(conn, &actor, &scope, filter, window));
     });
-    let Some((sql, values)) = sent.last() else { return println!("| {} | {reach} | {page} | nothing was sent | | | | |", verbs.name()) };
+    let Some((sql, values)) = straight::reading(verbs.name(), &sent) else { return println!("| {} | {reach} | {page} | nothing was sent | | | | |", verbs.name()) };
     let values: Vec<String> = values
         .iter()
         .map(|value| match value {

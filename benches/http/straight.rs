@@ -48,7 +48,7 @@ pub fn actor(role: Role, organization: Option<String>) -> Actor {
     }
 }
 
-/// What the service sends for each of these paths. Where it sends several statements, the last one reads the records.
+/// What the service sends for each of these paths.
 pub fn statement(conn: &mut AnyConnection, paths: &[String]) -> Statement {
     let mut statement = Statement { sql: String::new(), samples: Vec::new() };
     for path in paths {
@@ -60,11 +60,11 @@ pub fn statement(conn: &mut AnyConnection, paths: &[String]) -> Statement {
     statement
 }
 
-fn sent_for(conn: &mut AnyConnection, path: &str) -> (String, Vec<Bound>) {
+fn sent_for(conn: &mut AnyConnection, path: &str) -> Sent {
     let verbs = verbs::named(world::SUBJECT).expect("the resource");
     let clerk = actor(Role::Clerk, Some(world::city()));
     let scope = clerk.may(verbs.area(), Action::Read).expect("a clerk reads people");
-    let mut sent = sent(conn, |conn| match path.split_once('?') {
+    let sent = sent(conn, |conn| match path.split_once('?') {
         Some((_, query)) => {
             let mut pairs = Pairs::parse(query).expect("a query");
             let window = Window::take(&mut pairs).expect("a window");
@@ -76,11 +76,19 @@ fn sent_for(conn: &mut AnyConnection, path: &str) -> (String, Vec<Bound>) {
             verbs.get(conn, &clerk, &scope, id).map(|_| ()).expect("a record");
         }
     });
-    sent.pop().expect("a statement")
+    reading(world::SUBJECT, &sent).expect("a statement").clone()
 }
 
+/// The statement that reads the records themselves; others may ask for what belongs to them.
+pub fn reading<'a>(table: &str, sent: &'a [Sent]) -> Option<&'a Sent> {
+    sent.iter().rev().find(|(sql, _)| sql.contains(&format!("FROM \"{table}\"")) || sql.contains(&format!("FROM `{table}`")))
+}
+
+/// A statement and its values.
+pub type Sent = (String, Vec<Bound>);
+
 /// The statements that some work sends, in their order, with their values.
-pub fn sent(conn: &mut AnyConnection, work: impl FnOnce(&mut AnyConnection)) -> Vec<(String, Vec<Bound>)> {
+pub fn sent(conn: &mut AnyConnection, work: impl FnOnce(&mut AnyConnection)) -> Vec<Sent> {
     let caught = Arc::new(Mutex::new(Vec::new()));
     let catching = caught.clone();
     conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {

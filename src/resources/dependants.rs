@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
+use super::persons::{self, PersonBrief};
 use super::rules;
 use crate::db::{Any, AnyConnection, Part, Subset, Tx, grams, insert_all};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::policy::{Area, OrganizationLevel, Scope};
-use crate::schema::dependants as t;
+use crate::schema::{dependants as t, persons as p};
 use crate::types::{Id, Instant, code_or_new, text_enum};
 use crate::web::verbs::stale;
 use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
@@ -34,6 +35,8 @@ pub struct Dependant {
     pub code: String,
     pub organization_id: Id,
     pub person_id: Id,
+    #[diesel(embed, skip_insertion, skip_update)]
+    pub person: PersonBrief,
     pub hero_id: Id,
     pub relation: Relation,
     /// Since when; null where unknown.
@@ -115,7 +118,7 @@ fn query(scope: &Scope, filter: &DependantFilter) -> t::BoxedQuery<'static, Any>
         None => t::table.filter(scope.organizations().holds(t::organization_id)).into_boxed::<Any>(),
     };
     if filter.organization_id.is_some() || filter.organization_level.is_some() {
-        query = query.filter(scope.within(filter.organization_id, filter.organization_level).holds(t::organization_id));
+        query = query.filter(Scope::asked(filter.organization_id, filter.organization_level).holds(t::organization_id));
     }
     if let Some(code) = &filter.code {
         query = query.filter(t::code.eq(code.clone()));
@@ -138,12 +141,13 @@ fn query(scope: &Scope, filter: &DependantFilter) -> t::BoxedQuery<'static, Any>
     query
 }
 
-fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: DependantDraft) -> Dependant {
+fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: DependantDraft, person: PersonBrief) -> Dependant {
     Dependant {
         id,
         code: code_or_new(draft.code.as_deref()),
         organization_id: draft.organization_id,
-        person_id: draft.person_id,
+        person_id: person.id,
+        person,
         hero_id: draft.hero_id,
         relation: draft.relation,
         from_on: draft.from_on,
@@ -154,16 +158,15 @@ fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: Dependant
     }
 }
 
-fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[DependantDraft], at: impl Fn(usize, &str) -> String) -> Result<()> {
+fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[DependantDraft], at: impl Fn(usize, &str) -> String) -> Result<Vec<Fault>> {
     let mut faults = Vec::new();
     let mut check = |of, field: &str, id: fn(&DependantDraft) -> Option<Id>| {
         let wanted = drafts.iter().enumerate().map(|(i, draft)| (at(i, field), id(draft)));
         rules::all_in_scope(tx.conn, scope, of, wanted.collect::<Vec<_>>(), &mut faults)
     };
     check("organizations", "organization_id", |draft| Some(draft.organization_id))?;
-    check("persons", "person_id", |draft| Some(draft.person_id))?;
     check("heroes", "hero_id", |draft| Some(draft.hero_id))?;
-    Error::unless_empty(faults)
+    Ok(faults)
 }
 
 impl Resource for Dependants {
@@ -181,7 +184,7 @@ impl Resource for Dependants {
     type Filter = DependantFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(windowed!(query(scope, filter), t, window).select(Dependant::as_select()).load(conn)?)
+        Ok(windowed!(query(scope, filter), t, window).inner_join(p::table).select(Dependant::as_select()).load(conn)?)
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
@@ -189,7 +192,8 @@ impl Resource for Dependants {
     }
 
     fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Dependant::as_select()).first(conn)?)
+        let one = query(scope, &Self::Filter::default()).filter(t::id.eq(id));
+        Ok(one.inner_join(p::table).select(Dependant::as_select()).first(conn)?)
     }
 
     fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
@@ -201,9 +205,18 @@ impl Resource for Dependants {
     }
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
-        check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
+        let mut faults = check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
+        let wanted = drafts.iter().enumerate().map(|(i, draft)| (format!("/{i}/person_id"), draft.person_id));
+        let people = persons::briefs(tx.conn, scope, wanted, &mut faults)?;
+        Error::unless_empty(faults)?;
         let now = tx.now;
-        let rows: Vec<Dependant> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect();
+        let rows: Vec<Dependant> = drafts
+            .into_iter()
+            .filter_map(|draft| {
+                let person = people.get(&draft.person_id)?.clone();
+                Some(row(Id::new(), 1, now, now, draft, person))
+            })
+            .collect();
         insert_all!(&mut *tx.conn, t::table, rows)?;
         Ok(rows)
     }
@@ -222,16 +235,11 @@ impl Resource for Dependants {
     }
 
     fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
-        check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
+        Error::unless_empty(check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?)?;
         if draft.person_id != before.person_id {
-            return Err(Error::field(
-                "/person_id",
-                "fixed",
-                "记录所属的人不能更改；请删除后重新登记",
-                "the person of a record does not change; delete the record and register it anew",
-            ));
+            return Err(persons::fixed());
         }
-        let after = row(before.id, before.version + 1, before.created_at, tx.now, draft);
+        let after = row(before.id, before.version + 1, before.created_at, tx.now, draft, before.person.clone());
         let saved =
             diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
         if saved == 0 {

@@ -270,7 +270,7 @@ fn query(scope: &Scope, filter: &DisbursementFilter) -> t::BoxedQuery<'static, A
     };
     if scope.own().is_some() && (filter.organization_id.is_some() || filter.organization_level.is_some()) {
         // What the filter asks for narrows one's own records too; that they may be seen is decided above.
-        query = query.filter(Scope::of_operator().within(filter.organization_id, filter.organization_level).holds(t::organization_id));
+        query = query.filter(Scope::asked(filter.organization_id, filter.organization_level).holds(t::organization_id));
     }
     if let Some(code) = &filter.code {
         query = query.filter(t::code.eq(code.clone()));

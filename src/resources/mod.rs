@@ -1,5 +1,6 @@
 //! One slice per URL segment.
 
+pub mod appointments;
 pub mod campaign_events;
 pub mod campaigns;
 pub mod circulars;
@@ -35,6 +36,7 @@ pub fn all() -> Vec<&'static dyn Verbs> {
     vec![
         Box::leak(Box::new(Of::<organizations::Organizations>::new())),
         Box::leak(Box::new(Of::<persons::Persons>::new())),
+        Box::leak(Box::new(Of::<appointments::Appointments>::new())),
         Box::leak(Box::new(Of::<workstations::Workstations>::new())),
         Box::leak(Box::new(Of::<volunteer_teams::VolunteerTeams>::new())),
         Box::leak(Box::new(Of::<volunteers::Volunteers>::new())),

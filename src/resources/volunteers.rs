@@ -225,16 +225,15 @@ fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: Volunteer
     }
 }
 
-fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[VolunteerDraft], at: impl Fn(usize, &str) -> String) -> Result<()> {
+fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[VolunteerDraft], at: impl Fn(usize, &str) -> String) -> Result<Vec<Fault>> {
     let mut faults = Vec::new();
     let wanted = drafts.iter().enumerate().map(|(i, draft)| (at(i, "organization_id"), Some(draft.organization_id)));
     rules::all_in_scope(tx.conn, scope, "organizations", wanted.collect::<Vec<_>>(), &mut faults)?;
-    Error::unless_empty(faults)
+    Ok(faults)
 }
 
 /// The person of each new volunteer: found where it is named, `None` where it is to be written.
-fn named_persons(tx: &mut Tx<'_>, scope: &Scope, drafts: &[VolunteerDraft]) -> Result<Vec<Option<PersonBrief>>> {
-    let mut faults = Vec::new();
+fn named_persons(tx: &mut Tx<'_>, scope: &Scope, drafts: &[VolunteerDraft], faults: &mut Vec<Fault>) -> Result<Vec<Option<PersonBrief>>> {
     for (i, draft) in drafts.iter().enumerate() {
         match (draft.person_id, &draft.person) {
             (Some(_), None) | (None, Some(_)) => {}
@@ -257,8 +256,7 @@ fn named_persons(tx: &mut Tx<'_>, scope: &Scope, drafts: &[VolunteerDraft]) -> R
         }
     }
     let wanted = drafts.iter().enumerate().filter_map(|(i, draft)| Some((format!("/{i}/person_id"), draft.person_id?)));
-    let found = persons::briefs(tx.conn, scope, wanted, &mut faults)?;
-    Error::unless_empty(faults)?;
+    let found = persons::briefs(tx.conn, scope, wanted, faults)?;
     Ok(drafts.iter().map(|draft| found.get(&draft.person_id?).cloned()).collect())
 }
 
@@ -340,8 +338,9 @@ impl Resource for Volunteers {
     }
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, mut drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
-        check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
-        let mut people = named_persons(tx, scope, &drafts)?;
+        let mut faults = check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
+        let mut people = named_persons(tx, scope, &drafts, &mut faults)?;
+        Error::unless_empty(faults)?;
         refuse_volunteers(tx, scope, &people)?;
         let (places, new): (Vec<usize>, Vec<_>) = drafts
             .iter_mut()
@@ -387,7 +386,7 @@ impl Resource for Volunteers {
     }
 
     fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, mut draft: Self::Draft) -> Result<Self::View> {
-        check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
+        Error::unless_empty(check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?)?;
         if draft.person_id != Some(before.person_id) {
             return Err(persons::fixed());
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use super::rules;
+use super::{appointments, rules};
 use crate::db::{Any, AnyConnection, Tx, grams, insert_all};
 use crate::error::{Error, Result, Says};
 use crate::policy::{Area, OrganizationLevel, Scope};
@@ -257,6 +257,9 @@ impl Resource for Workstations {
         }
         if before.name != after.name {
             grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
+        }
+        if before.organization_id != after.organization_id {
+            appointments::follow(tx, after.id, after.organization_id)?;
         }
         Ok(after)
     }

@@ -155,6 +155,7 @@ pub fn describe<R: Resource>(steps: Vec<StepFacts>, document: &mut Value) {
         let draft = add_schema::<R::Draft>(document);
         let patch = format!("{draft}Patch");
         let mut patched = document["components"]["schemas"][&draft].clone();
+        loosen_parts(&mut patched, &document["components"]["schemas"]);
         if let Some(members) = patched.as_object_mut() {
             members.remove("required");
             members.insert("description".into(), "A merge patch (RFC 7396): a missing member stays as it is.".into());
@@ -210,6 +211,21 @@ pub fn describe<R: Resource>(steps: Vec<StepFacts>, document: &mut Value) {
     document["paths"][format!("{base}/{{id}}")] = single;
     if let Some(tags) = document["tags"].as_array_mut() {
         tags.push(json!({"name": segment, "description": format!("{zh} / {en}")}));
+    }
+}
+
+/// A part of a record is patched as the record is: what it leaves out stays. So it stands in a patch without its
+/// required members.
+fn loosen_parts(patched: &mut Value, schemas: &Value) {
+    for property in patched["properties"].as_object_mut().into_iter().flat_map(|properties| properties.values_mut()) {
+        let Some(name) = super::shape::without_null(property)["$ref"].as_str().and_then(|r| r.rsplit('/').next()) else { continue };
+        let mut part = schemas[name].clone();
+        if part["type"] == "object"
+            && let Some(members) = part.as_object_mut()
+        {
+            members.remove("required");
+            *property = json!({"oneOf": [{"type": "null"}, part]});
+        }
     }
 }
 

@@ -32,6 +32,10 @@ fn a_hero_a_child_and_what_reached_them() {
         let q: String = "小山".bytes().map(|b| format!("%{b:02X}")).collect();
         assert_eq!(city.get(&format!("/api/v1/dependants?q={q}&count=true")).body["total"], 1);
         assert_eq!(city.get(&format!("/api/v1/heroes?q={q}&count=true")).body["total"], 0);
+        assert_eq!((&hero.body["person"]["name"], &dependant.body["person"]["name"]), (&json!("王大山"), &json!("王小山")));
+        assert_eq!(city.get(&format!("/api/v1/heroes?q={}", q.replace("%E5%B0%8F", "%E5%A4%A7"))).body["items"][0]["person"]["id"], father);
+        let respelt = city.patch(&format!("/api/v1/heroes/{}", hero.id()), "\"1\"", &json!({"confirmation_number": "郑义（2022）8号"}));
+        assert_eq!((respelt.status, &respelt.body["version"]), (200, &json!(1)), "other brackets are no change");
         let stays = city.patch(&format!("/api/v1/heroes/{}", hero.id()), "\"1\"", &json!({"person_id": child}));
         assert_eq!(stays.faults(), [("/person_id", "fixed")]);
         assert_eq!(city.delete(&format!("/api/v1/heroes/{}", hero.id())).code(), "still_referenced");

@@ -2,16 +2,20 @@
 //!
 //! Every test runs on SQLite, and on PostgreSQL too where one is found or `TEST_DATABASE_URL` names one.
 
+mod appointments;
 mod cluster;
 mod contract;
 mod database;
 mod figures;
 mod heroes;
 mod hosts;
+mod memberships;
 mod organizations;
 mod persons;
 mod publicity;
 mod session;
 mod volunteer_teams;
+mod volunteers;
 mod welfare;
+mod workstations;
 mod year;

@@ -43,6 +43,13 @@ fn a_person_is_checked_masked_sealed_and_revealed_for_a_reason() {
         // A patch that leaves the numbers out leaves them as they are.
         let renamed = clerk.patch(&path, "\"1\"", &json!({"name": "王晓明"}));
         assert_eq!((renamed.status, &renamed.body["phone_masked"]), (200, &json!("138****8000")));
+        let respelt = clerk.patch(&path, "\"2\"", &json!({"id_number": "41010519850617018 x", "phone": "+86 138 0013 8000"}));
+        assert_eq!((respelt.status, &respelt.body["version"]), (200, &json!(2)), "another spelling is no change");
+        // Among many, a known one is the fault of its row.
+        let many = json!({"items": [person("410105198506170016", "14000000001"), person("41010519850617018X", "14000000002")]});
+        let headers = [("Content-Type", "application/json"), ("Idempotency-Key", "many")];
+        let refused = clerk.send("POST", &format!("{PERSONS}/batch"), &headers, Some(many.to_string().as_bytes()));
+        assert_eq!((refused.status, refused.faults()), (422, vec![("/items/1/id_number", "person_exists")]));
         assert_eq!(clerk.post(&format!("{path}/reveal"), &json!({"reason": "x"})).faults(), [("/reason", "too_short")]);
         let revealed = clerk.post(&format!("{path}/reveal"), &json!({"reason": "核对收款人身份"}));
         assert_eq!(revealed.body, json!({"id_number": "41010519850617018X", "phone": "13800138000"}));
@@ -73,6 +80,24 @@ fn a_person_is_checked_masked_sealed_and_revealed_for_a_reason() {
             assert_eq!(clerk.post(&format!("{path}/reveal"), &json!({"reason": "核对收款人身份"})).status, 200);
         }
         assert_eq!(clerk.post(&format!("{path}/reveal"), &json!({"reason": "核对收款人身份"})).status, 429);
+    });
+}
+
+/// The limit holds for those who ask many times at once too.
+#[test]
+fn no_more_than_thirty_numbers_a_minute_are_shown_to_one_user() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let home = city.get("/api/v1/organizations?code=zz").body["items"][0]["id"].clone();
+        let person = city.post(PERSONS, &json!({"organization_id": home, "name": "王小明", "phone": "14000000001"}));
+        let path = format!("{PERSONS}/{}/reveal", person.id());
+        let reveals = |n: usize| (0..n).map(|_| city.post(&path, &json!({"reason": "核对收款人身份"})).status).collect::<Vec<_>>();
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let askers: Vec<_> = (0..8).map(|_| scope.spawn(|| reveals(5))).collect();
+            askers.into_iter().flat_map(|asker| asker.join().expect("answers")).collect()
+        });
+        let of = |status: u16| statuses.iter().filter(|s| **s == status).count();
+        assert_eq!((of(200), of(429)), (30, 10), "{statuses:?}");
     });
 }
 

@@ -20,12 +20,14 @@ use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::web::contract::{self, Contract};
 use crate::web::{frame, verbs};
-use crate::{auth, figures, health, imports, resources};
+use crate::{auth, figures, health, imports, reports, resources};
 
 /// What every request may need besides the database.
 pub struct Facts {
     pub metrics: Metrics,
     pub behind_tls: bool,
+    /// The address that callers use.
+    pub public_url: String,
 }
 
 /// The parts of a running service. Cheap to clone: each worker gets one.
@@ -56,7 +58,7 @@ impl Service {
         Ok(Self {
             db,
             auth: web::Data::new(auth),
-            facts: web::Data::new(Facts { metrics, behind_tls: config.behind_tls }),
+            facts: web::Data::new(Facts { metrics, behind_tls: config.behind_tls, public_url: config.public_url.clone() }),
             contract: web::Data::new(Contract(document())),
             allowed_origins: Arc::new(config.allowed_origins.clone()),
         })
@@ -70,6 +72,7 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(resources::persons::reveal)
         .service(figures::catalogue_of)
         .service(figures::one)
+        .service(reports::annual_report)
         .service(imports::create)
         .service(imports::columns_of)
         .service(imports::one)

@@ -15,7 +15,9 @@
 //! | [`vault`] | sealing of personal identifiers |
 //! | [`audit`] | who did what, in the transaction of the deed |
 //! | [`imports`] | files into records |
+//! | [`demo`] | the real input of 2022, as files for the import |
 //! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
+//! | [`reports`] | figures set into documents |
 //! | [`resources`] | one slice per URL segment |
 //!
 //! # Where this differs from the first design
@@ -24,13 +26,16 @@
 //!   merged into the record's own draft and judged whole (RFC 7396), so there are no patch types.
 //! * Requests are checked against the very schemas that the contract publishes ([`web::shape`]), which names all the
 //!   faults at once and keeps the document true.
-//! * Search in names is a table of two-character pieces ([`db::grams`]), alike on both databases.
+//! * Search in names is a table of pieces of one and two characters ([`db::grams`]), alike on both databases.
+//! * A scope knows how large a part of the tree it is, and how it is best looked for ([`policy::Scope::fitted`]): with one
+//!   plan for all values, neither database can tell a county's clerk from the city's. The predicate is always the same.
 
 pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod config;
 pub mod db;
+pub mod demo;
 pub mod error;
 pub mod figures;
 pub mod health;
@@ -38,6 +43,7 @@ pub mod imports;
 pub mod logging;
 pub mod metrics;
 pub mod policy;
+pub mod reports;
 pub mod resources;
 pub mod schema;
 pub mod types;

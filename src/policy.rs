@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use diesel::prelude::*;
 
-use crate::db::{AnyConnection, Part, Subset};
+use crate::db::{AnyConnection, Fit, Part, Reach, Subset, Tree};
 use crate::error::{Code, Error, Result};
 use crate::schema::organizations;
 use crate::types::{Id, text_enum};
@@ -218,7 +218,7 @@ impl Actor {
                 }
             }
         }
-        if any { Ok(Scope { reach, own }) } else { Err(Error::forbidden()) }
+        if any { Ok(Scope { reach, own, fit: Fit::Seek }) } else { Err(Error::forbidden()) }
     }
 
     /// Whether the table allows it anywhere.
@@ -233,7 +233,26 @@ pub struct Scope {
     /// `None` is the whole tree.
     reach: Option<Vec<Id>>,
     own: Option<Id>,
+    /// How what is asked for is best looked for: see [`Scope::fitted`].
+    fit: Fit,
 }
+
+/// What a scope is looked up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A page of a list in its order.
+    Page,
+    /// A page of what a search finds by an index of its own.
+    Search,
+    /// A count or a sum over all of it.
+    Sum,
+}
+
+/// From this part of the tree on, a page is found sooner by going along the list's order: half of the rows, or more,
+/// belong. Below it that might pass all others first, since records that came in one file lie together.
+const PAGES_WALK_FROM: f64 = 0.5;
+/// From this part on, a sum reads the table rather than its index by organization.
+const SUMS_WALK_FROM: f64 = 0.2;
 
 text_enum! {
     /// Whose records: the city association's own, or those of its counties taken together.
@@ -246,29 +265,58 @@ text_enum! {
 impl Scope {
     /// The command line's: it acts on the whole, on the machine that holds the database.
     pub fn of_operator() -> Self {
-        Self { reach: None, own: None }
+        Self { reach: None, own: None, fit: Fit::Seek }
+    }
+
+    /// The same scope, told how to look for what is asked for. It changes the way and never the outcome.
+    ///
+    /// Statements are planned once for all values, so the planner can't tell a county's clerk, for whom the index on
+    /// the organization is best, from the city's, for whom that would gather and sort nearly everything.
+    pub fn fitted(&self, conn: &mut AnyConnection, tree: &Tree, organization_id: Option<Id>, purpose: Purpose) -> Result<Self> {
+        let share = match (organization_id, &self.reach) {
+            _ if purpose == Purpose::Search => 0.0,
+            (Some(asked), _) => tree.share(conn, &[asked])?,
+            (None, Some(reach)) => tree.share(conn, reach)?,
+            (None, None) => 1.0,
+        };
+        let fit = match purpose {
+            Purpose::Search => Fit::Probe,
+            Purpose::Page if share >= PAGES_WALK_FROM => Fit::Probe,
+            Purpose::Sum if share >= SUMS_WALK_FROM => Fit::Walk,
+            Purpose::Page | Purpose::Sum => Fit::Seek,
+        };
+        Ok(Self { fit, ..self.clone() })
+    }
+
+    /// Whether a page's ids are best found before its records are read: see `web::page`.
+    pub fn gathers(&self) -> bool {
+        self.fit == Fit::Seek
     }
 
     /// The organizations in reach: what every store filters its query with.
     ///
     /// It is a semi-join on the closure, so the database decides and nothing is filtered afterwards.
-    pub fn organizations(&self) -> Subset {
+    pub fn organizations(&self) -> Reach {
         self.within(None, None)
     }
 
     /// The organizations in reach that also lie under one of them and on a level, as a filter asks.
-    pub fn within(&self, organization_id: Option<Id>, level: Option<OrganizationLevel>) -> Subset {
-        let mut parts = vec![Part::Sql("SELECT descendant_id FROM organization_closure WHERE ")];
-        match &self.reach {
-            None => parts.push(Part::Sql("depth = 0")),
-            Some(ids) => parts.extend([Part::Sql("ancestor_id IN "), Part::Ids(ids.clone())]),
+    pub fn within(&self, organization_id: Option<Id>, level: Option<OrganizationLevel>) -> Reach {
+        if self.reach.is_none() && organization_id.is_none() && level.is_none() {
+            return Reach { subset: Subset(Vec::new()), fit: Fit::All };
         }
-        if let Some(id) = organization_id {
-            parts.extend([
+        let mut parts = vec![Part::Sql("SELECT descendant_id FROM organization_closure WHERE ")];
+        match (&self.reach, organization_id) {
+            (None, None) => parts.push(Part::Sql("depth = 0")),
+            (None, Some(id)) => parts.extend([Part::Sql("ancestor_id = "), Part::Id(id)]),
+            (Some(ids), None) => parts.extend([Part::Sql("ancestor_id IN "), Part::Ids(ids.clone())]),
+            (Some(ids), Some(id)) => parts.extend([
+                Part::Sql("ancestor_id IN "),
+                Part::Ids(ids.clone()),
                 Part::Sql(" AND descendant_id IN (SELECT descendant_id FROM organization_closure WHERE ancestor_id = "),
                 Part::Id(id),
                 Part::Sql(")"),
-            ]);
+            ]),
         }
         parts.extend(level.map(|level| {
             Part::Sql(match level {
@@ -278,13 +326,13 @@ impl Scope {
                 }
             })
         }));
-        Subset(parts)
+        Reach { subset: Subset(parts), fit: self.fit }
     }
 
     /// The organizations that a filter asks for, whoever asks: this narrows a person's own records, which they may see
     /// wherever these lie.
-    pub fn asked(organization_id: Option<Id>, level: Option<OrganizationLevel>) -> Subset {
-        Self { reach: None, own: None }.within(organization_id, level)
+    pub fn asked(organization_id: Option<Id>, level: Option<OrganizationLevel>) -> Reach {
+        Self::of_operator().within(organization_id, level)
     }
 
     /// The person whose own records are in reach as well, for a volunteer or a family.

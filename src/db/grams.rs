@@ -1,9 +1,9 @@
-//! Search in names by pieces of two characters.
+//! Search in names by pieces of one and of two characters.
 //!
 //! Chinese names are two or three characters long, and people search by one or two of them: too short for trigrams.
-//! A name is kept as its overlapping pairs of characters, the last one paired with nothing: `张伟明` is `张伟`,
-//! `伟明`, `明`. Two characters are one index lookup, one is a range of it, more are an intersection. Both databases
-//! do this alike, and the rows of a piece stand in the order of the records' ids, so a page needs no sort.
+//! A name is kept as its characters and its overlapping pairs of them: `张伟明` is `张`, `张伟`, `伟`, `伟明`, `明`. One or two
+//! characters are one index lookup, more are an intersection of pairs. Both databases do this alike, and the rows of a
+//! piece stand in the order of the records' ids, so a page needs no sort.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::schema::name_grams;
 use crate::types::Id;
 
 #[derive(Insertable)]
-#[diesel(table_name = name_grams)]
+#[diesel(table_name = name_grams, treat_none_as_default_value = false)]
 struct Row<'a> {
     resource: &'a str,
     gram: String,
@@ -23,8 +23,8 @@ struct Row<'a> {
 
 /// The pieces of a name: lower case, without spaces.
 pub fn of(name: &str) -> BTreeSet<String> {
-    let characters: Vec<char> = folded(name);
-    (0..characters.len()).map(|i| characters[i..characters.len().min(i + 2)].iter().collect()).collect()
+    let characters = folded(name);
+    [1, 2].into_iter().flat_map(|n| characters.windows(n)).map(|piece| piece.iter().collect()).collect()
 }
 
 fn folded(text: &str) -> Vec<char> {
@@ -49,27 +49,18 @@ pub fn replace(conn: &mut AnyConnection, resource: &'static str, id: Id, name: O
 /// Empty when there is nothing to look for.
 pub fn matching(resource: &'static str, q: &str) -> Vec<Subset> {
     let characters = folded(q);
-    let of_resource = || vec![Part::Sql("SELECT record_id FROM name_grams WHERE resource = "), Part::Text(resource.to_owned())];
+    let holding = |piece: &[char]| {
+        Subset(vec![
+            Part::Sql("SELECT record_id FROM name_grams WHERE resource = "),
+            Part::Text(resource.to_owned()),
+            Part::Sql(" AND gram = "),
+            Part::Text(piece.iter().collect()),
+        ])
+    };
     match characters.as_slice() {
         [] => Vec::new(),
-        [one] => {
-            let mut parts = of_resource();
-            parts.extend([Part::Sql(" AND gram >= "), Part::Text(one.to_string())]);
-            // The end of the range is the next character, over the gap of the surrogates.
-            let next = if *one == '\u{D7FF}' { Some('\u{E000}') } else { char::from_u32(*one as u32 + 1) };
-            if let Some(next) = next {
-                parts.extend([Part::Sql(" AND gram < "), Part::Text(next.to_string())]);
-            }
-            vec![Subset(parts)]
-        }
-        many => many
-            .windows(2)
-            .map(|pair| {
-                let mut parts = of_resource();
-                parts.extend([Part::Sql(" AND gram = "), Part::Text(pair.iter().collect())]);
-                Subset(parts)
-            })
-            .collect(),
+        [_] => vec![holding(&characters)],
+        many => many.windows(2).map(holding).collect(),
     }
 }
 
@@ -79,8 +70,8 @@ mod tests {
 
     #[test]
     fn pieces() {
-        assert_eq!(of("张伟明").into_iter().collect::<Vec<_>>(), ["伟明", "张伟", "明"]);
-        assert_eq!(of("Li Na").into_iter().collect::<Vec<_>>(), ["a", "in", "li", "na"]);
+        assert_eq!(of("张伟明").into_iter().collect::<Vec<_>>(), ["伟", "伟明", "张", "张伟", "明"]);
+        assert_eq!(of("Li Na").into_iter().collect::<Vec<_>>(), ["a", "i", "in", "l", "li", "n", "na"]);
         assert!(of("  ").is_empty());
     }
 }

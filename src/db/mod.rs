@@ -8,11 +8,13 @@ pub mod grams;
 mod grouped;
 pub mod migrations;
 mod subset;
+mod tree;
 
 pub use connection::{Any, AnyConnection, Target};
 pub use grouped::Grouped;
 pub use pool::{Connection, Db, is_connection_loss};
-pub use subset::{Holds, Part, Subset};
+pub use subset::{Fit, Holds, Part, Reach, Subset};
+pub use tree::Tree;
 pub use write::{Deed, Once, Reply, Tx};
 
 /// Runs one statement that diesel can't build for both databases at once: the same text, once per variant.
@@ -39,19 +41,27 @@ macro_rules! held {
 }
 pub(crate) use held;
 
-/// Inserts a slice of rows in chunks that stay below both databases' limit on bound values.
+/// Inserts a slice of rows. On PostgreSQL many of them go by COPY, which takes them three times as fast as statements
+/// do; SQLite has nothing faster than statements of many rows, in chunks that stay below its limit on bound values.
 macro_rules! insert_all {
     ($connection:expr, $table:expr, $rows:expr) => {{
-        let mut result: diesel::QueryResult<()> = Ok(());
-        for chunk in $rows.chunks(500) {
-            result = $crate::db::each!($connection, c => {
-                diesel::RunQueryDsl::execute(diesel::insert_into($table).values(chunk), c).map(|_| ())
-            });
-            if result.is_err() {
-                break;
+        match $connection {
+            $crate::db::AnyConnection::Pg(c) if $rows.len() >= 100 => {
+                diesel::ExecuteCopyFromDsl::execute(diesel::copy_from($table).from_insertable(&$rows[..]), c).map(|_| ())
+            }
+            connection => {
+                let mut result: diesel::QueryResult<()> = Ok(());
+                for chunk in $rows.chunks(500) {
+                    result = $crate::db::each!(&mut *connection, c => {
+                        diesel::RunQueryDsl::execute(diesel::insert_into($table).values(chunk), c).map(|_| ())
+                    });
+                    if result.is_err() {
+                        break;
+                    }
+                }
+                result
             }
         }
-        result
     }};
 }
 pub(crate) use insert_all;

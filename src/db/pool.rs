@@ -73,6 +73,7 @@ pub struct Db {
     vault: Arc<Vault>,
     answer_within: Duration,
     running: super::write::Running,
+    tree: super::tree::Tree,
 }
 
 impl Db {
@@ -85,7 +86,14 @@ impl Db {
             .connection_timeout(Duration::from_secs(2))
             .error_handler(Box::new(QuietHandler))
             .build_unchecked(Connector { target: target.clone(), statement_timeout: Duration::from_secs(30) });
-        Self { pool: Arc::new(pool), target, vault, answer_within, running: super::write::Running::default() }
+        Self {
+            pool: Arc::new(pool),
+            target,
+            vault,
+            answer_within,
+            running: super::write::Running::default(),
+            tree: super::tree::Tree::default(),
+        }
     }
 
     pub fn target(&self) -> &Target {
@@ -94,6 +102,11 @@ impl Db {
 
     pub fn vault(&self) -> &Arc<Vault> {
         &self.vault
+    }
+
+    /// How much of the tree lies below whom.
+    pub fn tree(&self) -> &super::tree::Tree {
+        &self.tree
     }
 
     pub(super) fn running(&self) -> &super::write::Running {

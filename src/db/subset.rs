@@ -31,7 +31,36 @@ pub struct Subset(pub Vec<Part>);
 impl Subset {
     /// `column IN (this)`.
     pub fn holds<C>(self, column: C) -> Holds<C> {
-        Holds { column, subset: self }
+        Holds { column, subset: self, fit: Fit::Seek }
+    }
+}
+
+/// How a subset is best looked for. All say the same; a planner that can't know how many rows a bound value stands for
+/// is told which way to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// By the subset's members, through an index on the column: for a few rows of many.
+    Seek,
+    /// The subset gathered once, and each row looked up in it: for a good part of all rows.
+    Walk,
+    /// Each row's membership looked up in the database: where another condition, or the end of the page, keeps the rows
+    /// few.
+    Probe,
+    /// All there is: no condition.
+    All,
+}
+
+/// A part of the tree of organizations, selected as `descendant_id` from the closure, and how to look for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    pub subset: Subset,
+    pub fit: Fit,
+}
+
+impl Reach {
+    /// Whether a column lies in it.
+    pub fn holds<C>(self, column: C) -> Holds<C> {
+        Holds { column, subset: self.subset, fit: self.fit }
     }
 }
 
@@ -40,6 +69,7 @@ impl Subset {
 pub struct Holds<C> {
     column: C,
     subset: Subset,
+    fit: Fit,
 }
 
 impl<C> QueryId for Holds<C> {
@@ -67,8 +97,19 @@ where
     NaiveDate: ToSql<Date, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> diesel::QueryResult<()> {
-        self.column.walk_ast(out.reborrow())?;
-        out.push_sql(" IN (");
+        match self.fit {
+            Fit::All => {
+                out.push_sql("1 = 1");
+                return Ok(());
+            }
+            // Neither planner turns a tested condition, or a subquery for one value, into a join or an index search.
+            Fit::Probe => out.push_sql("(("),
+            Fit::Walk | Fit::Seek => {
+                out.push_sql("(");
+                self.column.walk_ast(out.reborrow())?;
+                out.push_sql(" IN (");
+            }
+        }
         for part in &self.subset.0 {
             match part {
                 Part::Sql(text) => out.push_sql(text),
@@ -85,7 +126,15 @@ where
                 }
             }
         }
-        out.push_sql(")");
+        match self.fit {
+            Fit::All | Fit::Seek => out.push_sql("))"),
+            Fit::Walk => out.push_sql(")) IS TRUE"),
+            Fit::Probe => {
+                out.push_sql(" AND descendant_id = ");
+                self.column.walk_ast(out.reborrow())?;
+                out.push_sql(" LIMIT 1) IS NOT NULL)");
+            }
+        }
         Ok(())
     }
 }

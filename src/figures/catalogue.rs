@@ -63,6 +63,32 @@ pub const SECTIONS: [(u8, &str, &str); 5] = [
     (5, "队伍素质", "Training of staff"),
 ];
 
+/// Units, and how they are written after a number in Chinese and in English.
+const UNITS: &[(&str, &str, &str)] = &[
+    ("organization", "个", "organizations"),
+    ("circular", "次", "circulars"),
+    ("team", "支", "teams"),
+    ("person", "人", "persons"),
+    ("person-time", "人次", "attendances"),
+    ("venue", "个", "venues"),
+    ("unit", "个", "units"),
+    ("item", "件", "items"),
+    ("site", "处", "sites"),
+    ("event", "场", "events"),
+    ("screen", "块", "screens"),
+    ("copy", "份", "copies"),
+    ("story", "篇", "stories"),
+    ("video", "期", "videos"),
+    ("article", "篇", "articles"),
+    ("fen", "分", "fen"),
+    ("batch", "批", "batches"),
+];
+
+/// A unit as it is written after a number, in Chinese and in English.
+pub fn unit(code: &str) -> (&'static str, &'static str) {
+    UNITS.iter().find(|(known, ..)| *known == code).map_or(("", ""), |(_, zh, en)| (zh, en))
+}
+
 pub fn named(code: &str) -> Option<&'static Definition> {
     FIGURES.iter().find(|definition| definition.code == code)
 }
@@ -81,7 +107,7 @@ use Holder::{All, City, Counties, Part};
 
 figures! {
     1 "organizations.county_associations" "县市区协会" "county associations" "organization" Stock All;
-        Count "organizations" { kind = "county_association" }
+        Count "organizations" { kind = "county_association", status = "active" }
     1 "four_ones.review_circulars" "“四个一工程”讲评通报" "four-ones review circulars" "circular" Flow City;
         Count "circulars" { subject = "four_ones" }
     1 "four_ones.volunteer_teams" "志愿者队伍" "volunteer teams" "team" Stock Counties;
@@ -107,7 +133,7 @@ figures! {
     1 "four_ones.demonstration_units.planned_or_under_construction" "规划和正在建设标准化示范单位" "demonstration units planned or under construction" "unit" Stock All;
         Count "demonstration_units" { stage = "planned,under_construction" }
 
-    2 "organizations.counties_inspected" "督导检查县市区协会" "county associations inspected" "organization" Flow All;
+    2 "organizations.counties_inspected" "督导检查县市区协会" "county associations inspected" "organization" Flow Counties;
         Organizations "inspections" {}
     2 "organizations.staff_target_per_county" "每个县级协会专兼职人员配备目标" "staffing target of each county" "person" Standard All;
         Value "targets" { indicator = "organizations.staff_target_per_county" }
@@ -188,4 +214,16 @@ figures! {
 
     5 "training.business_training" "业务工作培训会" "business trainings" "event" Flow City;
         Count "trainings" { kind = "business_training" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unit_can_be_written() {
+        for definition in FIGURES {
+            assert!(!unit(definition.unit).0.is_empty(), "{}: the unit '{}'", definition.code, definition.unit);
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 mod api;
 mod catalogue;
+mod compute;
 
-pub use api::{catalogue_of, compute, one};
-pub use catalogue::{Definition, FIGURES, FigureKind, Holder, SECTIONS, named};
+pub use api::{catalogue_of, one};
+pub use catalogue::{Definition, FIGURES, FigureKind, Holder, SECTIONS, named, unit};
+pub use compute::{Figure, Ground, OrganizationBrief, Period, Value, figures, value};

@@ -93,6 +93,12 @@ struct Row {
     draft: Map<String, Value>,
 }
 
+impl Row {
+    fn text(&self, field: &str) -> Option<&str> {
+        self.draft.get(field).and_then(Value::as_str)
+    }
+}
+
 struct Import<'a> {
     verbs: &'static dyn Verbs,
     scope: &'a Scope,
@@ -259,14 +265,32 @@ impl Import<'_> {
         self.header.iter().find(|(_, i)| self.columns[*i].header == column).map(|(header, _)| header.clone())
     }
 
+    /// Rows that name others of these, such as their parents, are written after them.
     fn write(&mut self, tx: &mut Tx<'_>, mut rows: Vec<Row>) -> Result<()> {
+        let own: Vec<String> =
+            self.columns.iter().filter(|c| c.refers_to == Some(self.verbs.name())).map(|c| c.field().to_owned()).collect();
+        while !rows.is_empty() {
+            let codes: HashSet<String> = rows.iter().filter_map(|row| row.text("code")).map(str::to_owned).collect();
+            let waits = |row: &Row| own.iter().filter_map(|field| row.text(field)).any(|code| codes.contains(code));
+            let (mut later, mut ready): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(waits);
+            if ready.is_empty() {
+                // A circle: nothing is there yet that they name.
+                std::mem::swap(&mut later, &mut ready);
+            }
+            self.write_ready(tx, ready)?;
+            rows = later;
+        }
+        Ok(())
+    }
+
+    fn write_ready(&mut self, tx: &mut Tx<'_>, mut rows: Vec<Row>) -> Result<()> {
         self.resolve(tx, &mut rows)?;
-        let codes: Vec<String> = rows.iter().filter_map(|row| row.draft.get("code").and_then(Value::as_str)).map(str::to_owned).collect();
+        let codes: Vec<String> = rows.iter().filter_map(|row| row.text("code")).map(str::to_owned).collect();
         let existing: HashMap<String, Id> =
             if codes.is_empty() { HashMap::new() } else { self.verbs.ids_by_code(tx.conn, self.scope, &codes)?.into_iter().collect() };
         let mut new = Vec::with_capacity(rows.len());
         for row in rows {
-            let known = row.draft.get("code").and_then(Value::as_str).and_then(|code| existing.get(code)).copied();
+            let known = row.text("code").and_then(|code| existing.get(code)).copied();
             match (known, self.order.mode) {
                 (None, _) => new.push(row),
                 (Some(_), Mode::Create) => {
@@ -291,8 +315,7 @@ impl Import<'_> {
             let field = self.columns[i].field().to_owned();
             let of = self.columns[i].refers_to.unwrap_or_default();
             let target = named(of).ok_or_else(|| Error::internal(format_args!("no resource is called {of}")))?;
-            let mut codes: Vec<String> =
-                rows.iter().filter_map(|row| row.draft.get(&field).and_then(Value::as_str)).map(str::to_owned).collect();
+            let mut codes: Vec<String> = rows.iter().filter_map(|row| row.text(&field)).map(str::to_owned).collect();
             codes.sort_unstable();
             codes.dedup();
             if codes.is_empty() {
@@ -300,7 +323,7 @@ impl Import<'_> {
             }
             let ids: HashMap<String, Id> = target.ids_by_code(tx.conn, self.scope, &codes)?.into_iter().collect();
             for row in rows.iter_mut() {
-                let Some(code) = row.draft.get(&field).and_then(Value::as_str).map(str::to_owned) else { continue };
+                let Some(code) = row.text(&field).map(str::to_owned) else { continue };
                 match ids.get(&code) {
                     Some(id) => {
                         row.draft.insert(field.clone(), id.to_string().into());

@@ -18,7 +18,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{appointments as t, persons as p, workstations};
 use crate::types::{DatePrecision, Id, Instant, code_or_new, text_enum};
 use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 text_enum! {
     /// What a person is appointed to.
@@ -284,7 +284,7 @@ impl Resource for Appointments {
     type Filter = AppointmentFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(windowed!(query(scope, filter), t, window).inner_join(p::table).select(Appointment::as_select()).load(conn)?)
+        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.inner_join(p::table).select(Appointment::as_select())))
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {

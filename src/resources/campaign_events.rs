@@ -14,7 +14,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::campaign_events as t;
 use crate::types::{Id, Instant, Precision, TextEnum, code_or_new, text_enum};
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 text_enum! {
     /// What an event is.
@@ -205,7 +205,7 @@ impl Resource for CampaignEvents {
     type Filter = CampaignEventFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(windowed!(query(scope, filter), t, window).select(CampaignEvent::as_select()).load(conn)?)
+        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(CampaignEvent::as_select())))
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {

@@ -16,7 +16,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::campaigns as t;
 use crate::types::{Id, Instant, code_or_new, text_enum};
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 text_enum! {
     /// What a campaign is.
@@ -181,7 +181,7 @@ impl Resource for Campaigns {
     type Filter = CampaignFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(windowed!(query(scope, filter), t, window).select(Campaign::as_select()).load(conn)?)
+        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Campaign::as_select())))
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {

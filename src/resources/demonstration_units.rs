@@ -19,7 +19,7 @@ use crate::types::{DatePrecision, Id, Instant, code_or_new, text_enum};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 dated_stages!(demonstration_unit_stages, demonstration_unit_id);
 
@@ -254,7 +254,7 @@ impl Resource for DemonstrationUnits {
     type Filter = DemonstrationUnitFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        let rows = windowed!(query(scope, filter), t, window).select(Row::as_select()).load(conn)?;
+        let rows = page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Row::as_select()));
         views(conn, rows)
     }
 

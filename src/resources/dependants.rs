@@ -14,7 +14,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{dependants as t, persons as p};
 use crate::types::{Id, Instant, code_or_new, text_enum};
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 text_enum! {
     /// What a dependant is to the hero.
@@ -184,7 +184,7 @@ impl Resource for Dependants {
     type Filter = DependantFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(windowed!(query(scope, filter), t, window).inner_join(p::table).select(Dependant::as_select()).load(conn)?)
+        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.inner_join(p::table).select(Dependant::as_select())))
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {

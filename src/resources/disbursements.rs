@@ -25,7 +25,7 @@ use crate::schema::{disbursements as t, organization_closure};
 use crate::types::{DatePrecision, Id, Instant, Precision, TextEnum, code_or_new, text_enum};
 use crate::web::resource::{Step, sum_of};
 use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 pub use states::{DisbursementState, Sums, batch_source, counts, next};
 pub use steps::{body_of, take_all};
@@ -512,7 +512,7 @@ impl Resource for Disbursements {
     type Filter = DisbursementFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(windowed!(query(scope, filter), t, window).select(Disbursement::as_select()).load(conn)?)
+        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Disbursement::as_select())))
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {

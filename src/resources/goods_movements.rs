@@ -18,7 +18,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::goods_movements as t;
 use crate::types::{Id, Instant, Precision, TextEnum, code_or_new, text_enum};
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 text_enum! {
     /// Whether goods came in or went out.
@@ -254,7 +254,7 @@ impl Resource for GoodsMovements {
     type Filter = GoodsMovementFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(windowed!(query(scope, filter), t, window).select(GoodsMovement::as_select()).load(conn)?)
+        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(GoodsMovement::as_select())))
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {

@@ -15,7 +15,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{heroes as t, persons as p};
 use crate::types::{Id, Instant, code_or_new, text_enum};
 use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 text_enum! {
     /// The honour that was given.
@@ -280,7 +280,7 @@ impl Resource for Heroes {
     type Filter = HeroFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(windowed!(query(scope, filter), t, window).inner_join(p::table).select(Hero::as_select()).load(conn)?)
+        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.inner_join(p::table).select(Hero::as_select())))
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {

@@ -20,7 +20,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{memberships as t, persons, volunteer_teams, volunteers};
 use crate::types::{DatePrecision, Id, Instant, code_or_new};
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 /// A volunteer's membership of a team.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
@@ -234,7 +234,7 @@ impl Resource for Memberships {
     type Filter = MembershipFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(with_ends!(windowed!(query(scope, filter), t, window)).load(conn)?)
+        Ok(page!(conn, scope, query(scope, filter), t, window, rows => with_ends!(rows)))
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {

@@ -18,7 +18,7 @@ use crate::types::{Id, Instant, code_or_new, text_enum};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
 use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, page};
 
 text_enum! {
     /// What an organization is. The collectives hold records that a source gives only as one total.
@@ -146,7 +146,7 @@ struct MoveBody {
 }
 
 #[derive(Insertable, Queryable)]
-#[diesel(table_name = closure)]
+#[diesel(table_name = closure, treat_none_as_default_value = false)]
 struct Path {
     ancestor_id: Id,
     descendant_id: Id,
@@ -359,7 +359,7 @@ impl Resource for Organizations {
     type Filter = OrganizationFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(windowed!(query(scope, filter), t, window).select(Organization::as_select()).load(conn)?)
+        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Organization::as_select())))
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {

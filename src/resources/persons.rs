@@ -24,7 +24,7 @@ use crate::types::{
     text_enum,
 };
 use crate::web::verbs::{deed_of, difference, refusal, respond, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, body, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, body, measured, page};
 
 /// Reveals that one user may make in a minute.
 const REVEALS_A_MINUTE: i64 = 30;
@@ -448,7 +448,7 @@ impl Resource for Persons {
     type Filter = PersonFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(windowed!(query(scope, filter), t, window).select(Person::as_select()).load(conn)?)
+        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Person::as_select())))
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {

@@ -15,7 +15,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::placements as t;
 use crate::types::{Id, Instant, Precision, TextEnum, code_or_new};
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 /// Content on a network of screens.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
@@ -205,7 +205,7 @@ impl Resource for Placements {
     type Filter = PlacementFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(windowed!(query(scope, filter), t, window).select(Placement::as_select()).load(conn)?)
+        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Placement::as_select())))
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {

@@ -19,7 +19,7 @@ use crate::types::{CoordinateSystem, DatePrecision, Id, Instant, Place, Precisio
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
 use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 dated_stages!(publicity_asset_stages, publicity_asset_id);
 
@@ -427,7 +427,7 @@ impl Resource for PublicityAssets {
     type Filter = PublicityAssetFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        let rows = windowed!(query(scope, filter), t, window).select(Row::as_select()).load(conn)?;
+        let rows = page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Row::as_select()));
         let mut found = views(conn, rows)?;
         if let Some(system) = filter.coordinate_system {
             found.iter_mut().for_each(|asset| asset.place = asset.place.map(|place| place.converted(system)));

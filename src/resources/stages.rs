@@ -78,7 +78,7 @@ macro_rules! dated_stages {
             use crate::types::{DatePrecision, Id, TextEnum};
 
             #[derive(Queryable, Selectable, Insertable)]
-            #[diesel(table_name = $table)]
+            #[diesel(table_name = $table, treat_none_as_default_value = false)]
             struct Row {
                 $owner: Id,
                 effective_on: NaiveDate,

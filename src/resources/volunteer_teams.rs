@@ -16,7 +16,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::volunteer_teams as t;
 use crate::types::{DatePrecision, Id, Instant, code_or_new, text_enum};
 use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 text_enum! {
     /// Where a team's members come from.
@@ -235,7 +235,7 @@ impl Resource for VolunteerTeams {
     type Filter = VolunteerTeamFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(windowed!(query(scope, filter), t, window).select(VolunteerTeam::as_select()).load(conn)?)
+        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(VolunteerTeam::as_select())))
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {

@@ -19,7 +19,7 @@ use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{persons as p, volunteers as t};
 use crate::types::{DatePrecision, Id, Instant, TextEnum, code_or_new, text_enum};
 use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 text_enum! {
     /// Where a volunteer works.
@@ -317,7 +317,7 @@ impl Resource for Volunteers {
     type Filter = VolunteerFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(windowed!(query(scope, filter), t, window).inner_join(p::table).select(Volunteer::as_select()).load(conn)?)
+        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.inner_join(p::table).select(Volunteer::as_select())))
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {

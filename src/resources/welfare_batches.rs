@@ -21,7 +21,7 @@ use crate::schema::welfare_batches as t;
 use crate::types::{Id, Instant, code_or_new};
 use crate::web::resource::{Run, Step};
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 /// A batch's own row.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
@@ -302,7 +302,7 @@ impl Resource for WelfareBatches {
     type Filter = WelfareBatchFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        let rows = windowed!(query(scope, filter), t, window).select(Row::as_select()).load(conn)?;
+        let rows = page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Row::as_select()));
         shown(conn, rows)
     }
 

@@ -18,7 +18,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{disbursements, welfare_programmes as t};
 use crate::types::{Id, Instant, TextEnum, code_or_new, text_enum};
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, windowed};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 text_enum! {
     /// What a programme gives.
@@ -204,7 +204,7 @@ impl Resource for WelfareProgrammes {
     type Filter = WelfareProgrammeFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(windowed!(query(scope, filter), t, window).select(WelfareProgramme::as_select()).load(conn)?)
+        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(WelfareProgramme::as_select())))
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {

@@ -1,5 +1,6 @@
 //! What stands between HTTP and the slices: shapes, pages, versions, idempotency, the verbs that every resource has.
 
+pub mod accept;
 pub mod body;
 pub mod contract;
 pub mod frame;
@@ -9,7 +10,7 @@ pub mod resource;
 pub mod shape;
 pub mod verbs;
 
-pub(crate) use page::windowed;
 pub use page::{Cursor, Sort, Window};
+pub(crate) use page::{page, windowed};
 pub(crate) use resource::measured;
 pub use resource::{Measure, Measured, Reference, Resource, Step, Viewed};

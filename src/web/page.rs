@@ -170,3 +170,21 @@ macro_rules! windowed {
     }};
 }
 pub(crate) use windowed;
+
+/// One page of a boxed query, with `rows => …` selecting what is shown.
+///
+/// A scope that is a small part of all records is sought by organization, which gathers all its rows and sorts them. So
+/// the ids are found first, from the index alone, and only the page's own records are read.
+macro_rules! page {
+    ($conn:expr, $scope:expr, $query:expr, $table:ident, $window:expr, $rows:ident => $select:expr) => {{
+        let $rows = if $scope.gathers() {
+            let ids: Vec<$crate::types::Id> = $crate::web::windowed!($query, $table, $window).select($table::id).load($conn)?;
+            let found = $table::table.filter($table::id.eq_any(ids)).into_boxed::<$crate::db::Any>();
+            $crate::web::windowed!(found, $table, $window)
+        } else {
+            $crate::web::windowed!($query, $table, $window)
+        };
+        $select.load($conn)?
+    }};
+}
+pub(crate) use page;

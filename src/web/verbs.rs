@@ -19,7 +19,7 @@ use super::{body, contract};
 use crate::auth::Caller;
 use crate::db::{AnyConnection, Db, Deed, Once, Reply, Tx};
 use crate::error::{Code, Error, Fault, Result, Says};
-use crate::policy::{Action, Actor, Area, Scope};
+use crate::policy::{Action, Actor, Area, Purpose, Scope};
 use crate::types::{Id, TextEnum};
 
 pub const BATCH_LIMIT: usize = 1_000;
@@ -57,7 +57,8 @@ pub trait Verbs: Send + Sync {
     fn filter_shape(&self) -> &Shape;
     fn step_list(&self) -> Vec<StepFacts>;
 
-    fn list(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, filter: Value, window: &Window) -> Result<Listed>;
+    /// A page, with the scope as it is best looked for in the page and, where it is asked for, in the count.
+    fn list(&self, conn: &mut AnyConnection, actor: &Actor, scope: (&Scope, &Scope), filter: Value, window: &Window) -> Result<Listed>;
     fn get(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, id: Id) -> Result<Shown>;
     fn create(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, draft: &Value) -> Result<(Id, Shown)>;
     fn batch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, drafts: &[Value]) -> Result<Vec<u8>>;
@@ -311,14 +312,14 @@ impl<R: Resource> Verbs for Of<R> {
             .collect()
     }
 
-    fn list(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, filter: Value, window: &Window) -> Result<Listed> {
+    fn list(&self, conn: &mut AnyConnection, actor: &Actor, scope: (&Scope, &Scope), filter: Value, window: &Window) -> Result<Listed> {
         let filter: R::Filter = serde_json::from_value(filter).map_err(Error::internal)?;
-        let mut views = R::page(conn, scope, &filter, window)?;
+        let mut views = R::page(conn, scope.0, &filter, window)?;
         let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
         let more = views.len() > limit;
         views.truncate(limit);
         let next_cursor = views.last().filter(|_| more).map(|last| window.cursor_after(last.id(), last.code()));
-        let total = if window.count { Some(R::count(conn, scope, &filter)?) } else { None };
+        let total = if window.count { Some(R::count(conn, scope.1, &filter)?) } else { None };
         let items: Vec<_> = views.iter().map(|view| self.with_actions(actor, view)).collect();
         let body = serde_json::to_vec(&Page { items, next_cursor: next_cursor.as_deref(), total }).map_err(Error::internal)?;
         Ok(Listed { body, next_cursor })
@@ -522,7 +523,16 @@ async fn list(verbs: &'static dyn Verbs, request: HttpRequest, caller: Caller, d
     let others = pairs.clone();
     let filter = pairs.into_json(verbs.filter_shape())?;
     let (actor, sort, limit, count) = (caller.actor, window.sort, window.limit, window.count);
-    let listed = db.read(move |conn| verbs.list(conn, &actor, &scope, filter.clone(), &window)).await?;
+    let asked = filter.get("organization_id").and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let tree = db.tree().clone();
+    let listed = db
+        .read(move |conn| {
+            let purpose = if filter.get("q").is_some() { Purpose::Search } else { Purpose::Page };
+            let page = scope.fitted(conn, &tree, asked, purpose)?;
+            let sum = scope.fitted(conn, &tree, asked, Purpose::Sum)?;
+            verbs.list(conn, &actor, (&page, &sum), filter.clone(), &window)
+        })
+        .await?;
     let mut response = HttpResponse::Ok();
     response.content_type("application/json");
     if let Some(cursor) = &listed.next_cursor {

@@ -19,3 +19,4 @@ mod volunteers;
 mod welfare;
 mod workstations;
 mod year;
+mod zhengzhou_2022;

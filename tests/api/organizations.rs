@@ -102,3 +102,26 @@ fn a_referred_organization_is_not_deleted_and_the_refusal_says_who_refers() {
         assert_eq!(city.get(&format!("/api/v1/organizations/{}", made.id())).status, 404);
     });
 }
+
+/// A file may hold a tree in any order, and a circle is refused.
+#[test]
+fn a_tree_is_imported_from_one_file() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let csv = "编码,名称,机构类别,上级编码\n\
+                   zz-c,丙,其他,zz-b\nzz-b,乙,其他,zz-a\nzz-a,甲,其他,zz\n";
+        let imported = city.import("organizations", csv.as_bytes(), &[]);
+        assert_eq!(imported.body["rows_created"], 3, "{imported:?}");
+        let (a, c) = (by_code(&city, "zz-a"), by_code(&city, "zz-c"));
+        let below = city.get(&format!("/api/v1/organizations?organization_id={}&sort=code", a.id()));
+        assert_eq!(below.body["items"][2]["id"], c.id());
+        let again = city.import("organizations", csv.as_bytes(), &[("mode", "upsert")]);
+        assert_eq!(again.body["rows_unchanged"], 3, "{again:?}");
+
+        let circle = "编码,名称,机构类别,上级编码\nzz-d,丁,其他,zz-e\nzz-e,戊,其他,zz-d\nzz-f,己,其他,zz\n";
+        let refused = city.import("organizations", circle.as_bytes(), &[]);
+        assert_eq!((refused.status, &refused.body["faults_total"]), (422, &json!(2)), "{refused:?}");
+        assert_eq!(refused.body["faults"][0]["code"], "unknown_reference");
+        assert_eq!(city.get("/api/v1/organizations?code=zz-f").body["items"], json!([]));
+    });
+}

@@ -15,7 +15,7 @@ const BATCHES: &str = "/api/v1/welfare-batches";
 const DISBURSEMENTS: &str = "/api/v1/disbursements";
 
 /// Takes a step with a key of its own.
-fn step(client: &Client<'_>, path: &str, action: &str, body: &Value) -> Answer {
+pub fn step(client: &Client<'_>, path: &str, action: &str, body: &Value) -> Answer {
     static KEY: AtomicU32 = AtomicU32::new(0);
     let key = format!("step-{}", KEY.fetch_add(1, Ordering::Relaxed));
     let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key.as_str())];

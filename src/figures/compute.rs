@@ -1,0 +1,224 @@
+//! A definition over the records: the filter, the aggregate, and the address of the records behind it.
+
+use std::collections::HashMap;
+
+use chrono::NaiveDate;
+use diesel::prelude::*;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::catalogue::{self, Definition, FIGURES, FigureKind, Holder};
+use crate::db::{AnyConnection, Tree};
+use crate::error::{Error, Result};
+use crate::policy::{OrganizationLevel, Purpose, Scope};
+use crate::resources::organizations::OrganizationKind;
+use crate::schema::{organization_closure, organizations};
+use crate::types::{Id, Precision, TextEnum};
+use crate::web::Measured;
+use crate::web::query::Pairs;
+use crate::web::verbs::named;
+
+/// The most holders that a figure names; it tells how many there are.
+pub const HOLDERS_NAMED: usize = 50;
+
+/// An organization, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Queryable, ToSchema)]
+pub struct OrganizationBrief {
+    pub id: Id,
+    pub code: String,
+    pub name: String,
+    pub short_name: Option<String>,
+}
+
+/// Days from the first to the last, both of them in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Period {
+    pub from_on: NaiveDate,
+    pub to_on: NaiveDate,
+}
+
+/// A figure, computed now.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Figure {
+    #[schema(example = "four_ones.volunteer_teams")]
+    pub code: &'static str,
+    pub label_zh: &'static str,
+    pub label_en: &'static str,
+    /// Null where nothing is known.
+    pub value: Option<i64>,
+    #[schema(example = "team")]
+    pub unit: &'static str,
+    /// The unit as it is written after the number.
+    #[schema(example = "支")]
+    pub unit_zh: &'static str,
+    pub precision: Precision,
+    pub kind: FigureKind,
+    /// The day, of a stock.
+    pub as_at: Option<NaiveDate>,
+    /// The days, of a flow or a standard.
+    pub period: Option<Period>,
+    pub year: i32,
+    /// For which organization and all below it.
+    pub organization: OrganizationBrief,
+    /// The organizations that hold the records, in the order of their codes: the first fifty.
+    pub holders: Vec<OrganizationBrief>,
+    pub holders_total: usize,
+    /// How many records are behind it.
+    pub records: i64,
+    /// The list of these records: the very filter that was computed over.
+    pub records_url: String,
+}
+
+/// Whose figures are asked for, resolved once for all of them.
+#[derive(Debug)]
+pub struct Ground {
+    /// What the caller may see, fitted to the organization.
+    scope: Scope,
+    pub organization: OrganizationBrief,
+    kind: OrganizationKind,
+    /// Of the organizations that definitions name, those that lie here, by code.
+    parts: HashMap<String, OrganizationBrief>,
+}
+
+fn brief() -> (organizations::id, organizations::code, organizations::name, organizations::short_name) {
+    (organizations::id, organizations::code, organizations::name, organizations::short_name)
+}
+
+impl Ground {
+    /// An organization in scope; when none is named the city association, or else the highest in reach.
+    pub fn of(conn: &mut AnyConnection, scope: &Scope, tree: &Tree, asked: Option<Id>) -> Result<Self> {
+        let in_reach = || organizations::table.filter(scope.organizations().holds(organizations::id));
+        let shown = (brief(), organizations::kind);
+        let (organization, kind): (OrganizationBrief, OrganizationKind) = match asked {
+            Some(id) => in_reach().filter(organizations::id.eq(id)).select(shown).first(conn)?,
+            None => {
+                let city = in_reach()
+                    .filter(organizations::kind.eq(OrganizationKind::CityAssociation))
+                    .order(organizations::code)
+                    .select(shown)
+                    .first(conn);
+                match city.optional()? {
+                    Some(city) => city,
+                    None => in_reach().order(organizations::id).select(shown).first(conn)?,
+                }
+            }
+        };
+        let named: Vec<&str> = FIGURES.iter().filter_map(|d| if let Holder::Part(code) = d.holder { Some(code) } else { None }).collect();
+        let parts: Vec<OrganizationBrief> = in_reach()
+            .inner_join(organization_closure::table.on(organization_closure::descendant_id.eq(organizations::id)))
+            .filter(organization_closure::ancestor_id.eq(organization.id))
+            .filter(organizations::code.eq_any(named))
+            .select(brief())
+            .load(conn)?;
+        let scope = scope.fitted(conn, tree, Some(organization.id), Purpose::Sum)?;
+        Ok(Self { scope, organization, kind, parts: parts.into_iter().map(|part| (part.code.clone(), part)).collect() })
+    }
+
+    /// Whose records a definition is about here; nobody's, where the part that it names lies elsewhere.
+    fn subject(&self, definition: &Definition) -> Option<&OrganizationBrief> {
+        match definition.holder {
+            Holder::Part(code) => self.parts.get(code),
+            Holder::All | Holder::City | Holder::Counties => Some(&self.organization),
+        }
+    }
+
+    /// Whether a definition belongs into a report on this organization: a county has no figures of the city's own.
+    pub fn reports(&self, definition: &Definition) -> bool {
+        let has_city = !matches!(self.kind, OrganizationKind::CountyAssociation | OrganizationKind::CountyCollective);
+        self.subject(definition).is_some() && (definition.holder != Holder::City || has_city)
+    }
+}
+
+/// The filter of a definition for one organization and year, as the parameters of its resource's list.
+fn parameters(definition: &Definition, organization: Id, year: i32) -> Vec<(String, String)> {
+    let mut parameters: Vec<(String, String)> = definition.filter.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    parameters.push(("organization_id".into(), organization.to_string()));
+    let level = match definition.holder {
+        Holder::City => Some(OrganizationLevel::City),
+        Holder::Counties => Some(OrganizationLevel::County),
+        Holder::All | Holder::Part(_) => None,
+    };
+    parameters.extend(level.map(|level| ("organization_level".to_owned(), level.code().to_owned())));
+    parameters.extend(definition.time(year).map(|(name, value)| (name.to_owned(), value)));
+    parameters
+}
+
+fn measured(conn: &mut AnyConnection, scope: &Scope, definition: &Definition, parameters: &[(String, String)]) -> Result<Measured> {
+    let verbs = named(definition.resource).ok_or_else(|| Error::internal("a figure without a resource"))?;
+    let filter = Pairs(parameters.to_vec()).into_json(verbs.filter_shape())?;
+    verbs.measure(conn, scope, filter, definition.measure)
+}
+
+/// A value and how well it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Value {
+    pub value: Option<i64>,
+    pub precision: Precision,
+}
+
+/// The value alone, for a year to compare with; one statement.
+pub fn value(conn: &mut AnyConnection, ground: &Ground, definition: &Definition, year: i32) -> Result<Value> {
+    let subject = ground.subject(definition).ok_or_else(Error::not_found)?;
+    let measured = measured(conn, &ground.scope, definition, &parameters(definition, subject.id, year))?;
+    Ok(Value { value: measured.value, precision: measured.precision })
+}
+
+/// Figures of one year: one statement each, and one for the names of all their holders.
+pub fn figures(
+    conn: &mut AnyConnection,
+    ground: &Ground,
+    definitions: impl IntoIterator<Item = &'static Definition>,
+    year: i32,
+) -> Result<Vec<Figure>> {
+    let mut all = Vec::new();
+    for definition in definitions {
+        let subject = ground.subject(definition).ok_or_else(Error::not_found)?;
+        let parameters = parameters(definition, subject.id, year);
+        let measured = measured(conn, &ground.scope, definition, &parameters)?;
+        all.push((definition, subject.clone(), parameters, measured));
+    }
+    let mut ids: Vec<Id> = all.iter().flat_map(|(.., measured)| measured.holders.iter().copied()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut names: HashMap<Id, OrganizationBrief> = HashMap::with_capacity(ids.len());
+    for chunk in ids.chunks(5_000) {
+        let found: Vec<OrganizationBrief> = organizations::table.filter(organizations::id.eq_any(chunk)).select(brief()).load(conn)?;
+        names.extend(found.into_iter().map(|brief| (brief.id, brief)));
+    }
+    all.into_iter()
+        .map(|(definition, subject, parameters, measured)| figure(definition, subject, &parameters, measured, &names, year))
+        .collect()
+}
+
+fn figure(
+    definition: &'static Definition,
+    organization: OrganizationBrief,
+    parameters: &[(String, String)],
+    measured: Measured,
+    names: &HashMap<Id, OrganizationBrief>,
+    year: i32,
+) -> Result<Figure> {
+    let mut holders: Vec<&OrganizationBrief> = measured.holders.iter().filter_map(|id| names.get(id)).collect();
+    holders.sort_unstable_by(|one, other| one.code.cmp(&other.code));
+    let stock = definition.kind == FigureKind::Stock;
+    let day = |month, day| NaiveDate::from_ymd_opt(year, month, day);
+    let query = serde_urlencoded::to_string(parameters).map_err(Error::internal)?;
+    Ok(Figure {
+        code: definition.code,
+        label_zh: definition.label_zh,
+        label_en: definition.label_en,
+        value: measured.value,
+        unit: definition.unit,
+        unit_zh: catalogue::unit(definition.unit).0,
+        precision: measured.precision,
+        kind: definition.kind,
+        as_at: day(12, 31).filter(|_| stock),
+        period: day(1, 1).zip(day(12, 31)).filter(|_| !stock).map(|(from_on, to_on)| Period { from_on, to_on }),
+        year,
+        organization,
+        holders_total: holders.len(),
+        holders: holders.into_iter().take(HOLDERS_NAMED).cloned().collect(),
+        records: measured.records,
+        records_url: format!("/api/v1/{}?{query}", definition.resource.replace('_', "-")),
+    })
+}

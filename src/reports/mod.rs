@@ -1,0 +1,8 @@
+//! Reports: figures set into documents, in the association's own order of chapters.
+
+mod annual;
+mod api;
+mod markdown;
+
+pub use annual::AnnualReport;
+pub use api::annual_report;

@@ -1,0 +1,177 @@
+//! The real input of 2022: imported over HTTP by a machine client, closed by three users, and all 52 figures come out.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Value, json};
+use yiyong::demo::FILES;
+use yiyong::policy::Role;
+use yiyong::web::Measure;
+
+use crate::hosts::{Client, on_each_database};
+use crate::welfare::step;
+
+#[path = "../../examples/zhengzhou_2022/bulk.rs"]
+mod bulk;
+
+const FIGURES: &str = include_str!("../fixtures/zhengzhou-2022/figures.csv");
+
+/// A figure as the association published it.
+struct Published {
+    code: String,
+    value: i64,
+    precision: &'static str,
+    unit: String,
+    holder: String,
+}
+
+fn published() -> Vec<Published> {
+    let mut reader = csv::Reader::from_reader(FIGURES.as_bytes());
+    reader
+        .records()
+        .map(|row| {
+            let row = row.expect("a row");
+            let precision = match &row[4] {
+                "exact" => "exact",
+                "over" => "at_least",
+                "about" => "about",
+                other => panic!("what is {other}?"),
+            };
+            Published {
+                code: row[0].into(),
+                value: row[3].parse().expect("a number"),
+                precision,
+                unit: row[5].into(),
+                holder: row[6].into(),
+            }
+        })
+        .collect()
+}
+
+/// What there is of an organization below the city.
+struct Place {
+    kind: String,
+    short_name: String,
+}
+
+impl Place {
+    fn is_county(&self) -> bool {
+        ["county_association", "county_collective"].contains(&self.kind.as_str())
+    }
+}
+
+#[test]
+fn all_figures_of_2022_come_out() {
+    on_each_database(|host| {
+        let platform = host.user("platform", Role::PlatformAdmin, None);
+        let root = json!({"code": "hn", "name": "河南省见义勇为基金会", "kind": "provincial_foundation"});
+        assert_eq!(platform.post("/api/v1/organizations", &root).status, 201);
+        let importer = host.user("importer", Role::Service, Some("hn"));
+        import(&importer);
+        close(&importer, &host.user("leader", Role::Leader, Some("hn")), &host.user("finance", Role::Finance, Some("hn")));
+
+        let places = places(&importer);
+        let figures = published();
+        assert_eq!(figures.len(), 52);
+        for figure in &figures {
+            compare(&importer, &places, figure);
+        }
+    });
+}
+
+/// Every file, and all but the large ones once more: a second run changes nothing and says so.
+fn import(importer: &Client<'_>) {
+    for file in FILES {
+        let rows = csv::ReaderBuilder::new().from_reader(file.csv).records().count();
+        let first = importer.import(file.resource, file.csv, &[("mode", "upsert")]);
+        assert_eq!(first.status, 201, "{}: {:?}", file.resource, first.body);
+        // The root was there, and learns its short name and its division.
+        let updated = usize::from(file.resource == "organizations");
+        assert_eq!(first.body["rows_updated"], updated, "{}", file.resource);
+        assert_eq!(first.body["rows_created"], rows - updated, "{}", file.resource);
+        if rows < 1_000 {
+            let second = importer.import(file.resource, file.csv, &[("mode", "upsert")]);
+            assert_eq!(second.body["rows_unchanged"], rows, "{}: {:?}", file.resource, second.body);
+        }
+    }
+}
+
+/// Imported disbursements are drafts, and count for nothing until three users have had their hands on them.
+fn close(preparer: &Client<'_>, leader: &Client<'_>, finance: &Client<'_>) {
+    let drafts = preparer.get("/api/v1/disbursements?state=draft&limit=200");
+    let drafts = drafts.body["items"].as_array().expect("items");
+    assert!(!drafts.is_empty());
+    let before = preparer.get("/api/v1/figures/welfare.condolence.city.amount_fen?year=2022");
+    assert_eq!(before.body["value"], Value::Null, "nothing was paid yet");
+    for draft in drafts {
+        let path = format!("/api/v1/disbursements/{}", draft["id"].as_str().expect("an id"));
+        let taken = |client: &Client<'_>, action: &str, body: Value, state: &str| {
+            let answer = step(client, &path, action, &body);
+            assert_eq!((answer.status, &answer.body["state"]), (200, &json!(state)), "{action} {draft}: {answer:?}");
+        };
+        taken(preparer, "submit", json!({}), "submitted");
+        taken(leader, "approve", json!({}), "approved");
+        if draft["form"] == "cash" {
+            taken(finance, "pay", json!({"paid_on": "2022-12-31", "paid_on_precision": "at_latest"}), "paid");
+        } else {
+            taken(finance, "deliver", json!({"delivered_on": null}), "delivered");
+        }
+    }
+}
+
+/// The city's subtree, by code.
+fn places(client: &Client<'_>) -> HashMap<String, Place> {
+    let city = client.get("/api/v1/organizations?code=zz");
+    let city = city.body["items"][0]["id"].as_str().expect("an id").to_owned();
+    let below = client.get(&format!("/api/v1/organizations?organization_id={city}&limit=200"));
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let items = below.body["items"].as_array().expect("items").iter();
+    items.map(|o| (text(&o["code"]), Place { kind: text(&o["kind"]), short_name: text(&o["short_name"]) })).collect()
+}
+
+fn compare(client: &Client<'_>, places: &HashMap<String, Place>, published: &Published) {
+    let Published { code, holder, .. } = published;
+    let answer = client.get(&format!("/api/v1/figures/{code}?year=2022"));
+    assert_eq!(answer.status, 200, "{code}: {answer:?}");
+    let figure = &answer.body;
+    assert_eq!(figure["value"], published.value, "{code}: {figure}");
+    assert_eq!(figure["unit"], published.unit.as_str(), "{code}");
+    assert_eq!(figure["precision"], published.precision, "{code}");
+
+    let holders: BTreeSet<&str> = figure["holders"].as_array().expect("holders").iter().filter_map(|h| h["code"].as_str()).collect();
+    assert!(holders.iter().all(|holder| places.contains_key(*holder)), "{code}: within the city: {holders:?}");
+    let places_of_holders: Vec<&Place> = holders.iter().map(|holder| &places[*holder]).collect();
+    let counties = places.iter().filter(|(_, place)| place.kind == "county_association").map(|(code, _)| code.as_str());
+    match holder.as_str() {
+        // Where organizations are counted, its records are theirs, and the figure is the city's.
+        "city" if counts_organizations(code) => {
+            assert_eq!(figure["organization"]["code"], "zz", "{code}");
+            assert_eq!(holders, counties.collect(), "{code}");
+        }
+        "city" => assert_eq!((&figure["organization"]["code"], holders), (&json!("zz"), BTreeSet::from(["zz"])), "{code}"),
+        "each county" => assert_eq!(holders, counties.collect(), "{code}"),
+        "all counties" => assert!(!holders.is_empty() && places_of_holders.iter().all(|place| place.is_county()), "{code}: {holders:?}"),
+        "all" | "city + counties" => assert_eq!((&figure["organization"]["code"], holders.is_empty()), (&json!("zz"), false), "{code}"),
+        named => {
+            let short: BTreeSet<&str> = places_of_holders.iter().flat_map(|place| place.short_name.split('、')).collect();
+            assert_eq!(short, named.split(';').collect(), "{code}");
+        }
+    }
+
+    let behind = client.get(&format!("{}&count=true&limit=200", figure["records_url"].as_str().expect("an address")));
+    let records = figure["records"].as_u64().expect("a number");
+    assert_eq!(behind.body["total"], records, "{code}");
+    assert_eq!(behind.body["items"].as_array().map(Vec::len), Some(records.min(200) as usize), "{code}");
+}
+
+fn counts_organizations(code: &str) -> bool {
+    yiyong::figures::named(code).is_some_and(|d| d.resource == "organizations" || d.measure == Measure::Organizations)
+}
+
+/// The bulk files are what their generator makes.
+#[test]
+fn the_bulk_files_are_the_generators() {
+    for (name, csv) in bulk::files() {
+        let committed = FILES.iter().find(|file| format!("{}.csv", file.resource) == name).map(|file| file.csv);
+        assert!(committed == Some(csv.as_bytes()), "{name}: cargo run --example zhengzhou_2022");
+    }
+}

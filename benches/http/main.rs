@@ -191,10 +191,10 @@ fn measure(plan: Plan, ground: &Ground, cluster: Option<&str>, folder: &Path) ->
         );
         let mut random = StdRng::seed_from_u64(7);
         let paths: Vec<String> = (0..SAMPLES).map(|_| path(&world, &mut random)).collect();
-        let statement = straight::statement(&mut conn, &paths);
+        let operation = straight::operation(&mut conn, &paths);
         let straight = match cluster {
-            Some(_) => straight::pgbench(&ground.url, &scripts, &statement, pace),
-            None => Some(straight::sqlite(Ground::file(&ground.url), &statement, pace).per_second),
+            Some(_) => straight::pgbench(&ground.url, &scripts, &operation, pace),
+            None => Some(straight::sqlite(Ground::file(&ground.url), &operation, pace).per_second),
         };
         (http, straight)
     };

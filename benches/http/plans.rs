@@ -14,7 +14,7 @@ use yiyong::policy::Role;
 use yiyong::web::verbs::{self, Verbs};
 use yiyong::web::{Sort, Window};
 
-use crate::straight::{self, Bound};
+use crate::straight;
 use crate::world;
 
 /// Pages of the buffer cache, and rows sorted, above which a plan for 50 rows is bad.
@@ -56,7 +56,8 @@ pub fn explain(url: &str) {
                     window.sort = sort;
                     window.after = after.map(|row| serde_json::from_value(json!({"i": row.id, "c": row.code, "b": ""})).expect("a cursor"));
                     let page = q.map_or(page.to_owned(), |q| format!("{page}, q={q}"));
-                    one(&mut conn, *verbs, reach, organization, &json!({ "q": q }), &window, &page);
+                    let filter = q.map_or(json!({}), |q| json!({ "q": q }));
+                    one(&mut conn, *verbs, reach, organization, &filter, &window, &page);
                 }
             }
         }
@@ -75,51 +76,37 @@ fn row_at(conn: &mut AnyConnection, table: &str) -> Option<Row> {
 
 fn one(conn: &mut AnyConnection, verbs: &dyn Verbs, reach: &str, organization: Option<u64>, filter: &Value, window: &Window, page: &str) {
     let actor = straight::actor(Role::Auditor, organization.map(|n| world::id(1, n)));
-    let sent = straight::sent(conn, |conn| {
-        let filter = if filter["q"].is_null() { json!({}) } else { filter.clone() };
-        // Rows made for their number only may not be readable; the statement was sent all the same.
-        let _ = actor.may(verbs.area(), yiyong::policy::Action::Read).and_then(|scope| verbs.list(conn, &actor, &scope, filter, window));
-    });
-    let Some((sql, values)) = straight::reading(verbs.name(), &sent) else { return println!("| {} | {reach} | {page} | nothing was sent | | | | |", verbs.name()) };
-    let values: Vec<String> = values
-        .iter()
-        .map(|value| match value {
-            Bound::Id(id) => format!("'{id}'"),
-            Bound::Text(text) => format!("'{}'", text.replace('\'', "''")),
-            Bound::Number(number) => number.to_string(),
-        })
-        .collect();
-    conn.batch_execute(&format!("DEALLOCATE ALL; PREPARE one AS {sql}")).expect("prepared");
-    let run = format!("EXECUTE one ({})", values.join(", "));
-    conn.batch_execute(&run).expect("warmed");
-    let AnyConnection::Pg(postgres) = conn else { panic!("plans are PostgreSQL's") };
-    let explained: Explained =
-        diesel::sql_query(format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {run}")).get_result(postgres).expect("a plan");
-    let whole = &explained.plan[0];
-    let (mut how, mut sorted, mut scanned) = (Vec::new(), 0, false);
-    walk(&whole["Plan"], &mut |node| {
-        let rows = node["Actual Rows"].as_i64().unwrap_or_default() * node["Actual Loops"].as_i64().unwrap_or(1);
-        let kind = node["Node Type"].as_str().unwrap_or_default();
-        if kind.contains("Sort") {
-            // What goes in, not the page that comes out.
-            let input = node["Plans"][0]["Actual Rows"].as_i64().unwrap_or_default();
-            sorted += input;
-        }
-        scanned |= kind == "Seq Scan" && rows > MANY;
-        how.push(format!(
-            "{kind}{} [{rows}]",
-            node["Index Name"].as_str().or(node["Relation Name"].as_str()).map_or(String::new(), |on| format!(" {on}"))
-        ));
-    });
-    let read =
-        whole["Plan"]["Shared Hit Blocks"].as_i64().unwrap_or_default() + whole["Plan"]["Shared Read Blocks"].as_i64().unwrap_or_default();
-    let bad = read > MANY || sorted > MANY || scanned;
+    let (mut how, mut milliseconds, mut read, mut sorted, mut scanned) = (Vec::new(), 0.0, 0, 0, false);
+    for (sql, values) in straight::list(conn, verbs, &actor, filter, window) {
+        let values: Vec<String> = values.iter().map(|value| format!("'{}'", value.text().replace('\'', "''"))).collect();
+        conn.batch_execute(&format!("DEALLOCATE ALL; PREPARE one AS {sql}")).expect("prepared");
+        let run = if values.is_empty() { "EXECUTE one".to_owned() } else { format!("EXECUTE one ({})", values.join(", ")) };
+        conn.batch_execute(&run).expect("warmed");
+        let AnyConnection::Pg(postgres) = conn else { panic!("plans are PostgreSQL's") };
+        let explained: Explained =
+            diesel::sql_query(format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {run}")).get_result(postgres).expect("a plan");
+        let whole = &explained.plan[0];
+        walk(&whole["Plan"], &mut |node| {
+            let rows = node["Actual Rows"].as_i64().unwrap_or_default() * node["Actual Loops"].as_i64().unwrap_or(1);
+            let kind = node["Node Type"].as_str().unwrap_or_default();
+            if kind.contains("Sort") {
+                // What goes in, not the page that comes out.
+                sorted += node["Plans"][0]["Actual Rows"].as_i64().unwrap_or_default();
+            }
+            scanned |= kind == "Seq Scan" && rows > MANY;
+            let on = node["Index Name"].as_str().or(node["Relation Name"].as_str()).map_or(String::new(), |on| format!(" {on}"));
+            how.push(format!("{kind}{on} [{rows}]"));
+        });
+        how.push(";".to_owned());
+        let pages = |of: &str| whole["Plan"][of].as_i64().unwrap_or_default();
+        read += pages("Shared Hit Blocks") + pages("Shared Read Blocks");
+        milliseconds += whole["Execution Time"].as_f64().unwrap_or_default();
+    }
     println!(
-        "| {} | {reach} | {page} | {:.2} | {read} | {sorted} | {} | {} |",
+        "| {} | {reach} | {page} | {milliseconds:.2} | {read} | {sorted} | {} | {} |",
         verbs.name(),
-        whole["Execution Time"].as_f64().unwrap_or_default(),
-        how.join(" ‹ "),
-        if bad { "BAD" } else { "" }
+        how.join(" "),
+        if read > MANY || sorted > MANY || scanned { "BAD" } else { "" }
     );
 }
 

@@ -50,7 +50,7 @@ SELECT * FROM (
     FROM persons p
     JOIN volunteers v ON v.person_id = p.id,
          (SELECT 'persons' AS resource UNION ALL SELECT 'volunteers') AS kinds,
-         (SELECT 1 AS place, 2 AS length UNION ALL SELECT 2, 2 UNION ALL SELECT 3, 1) AS pieces
+         (SELECT 1 AS place, 1 AS length UNION ALL SELECT 2, 1 UNION ALL SELECT 3, 1 UNION ALL SELECT 1, 2 UNION ALL SELECT 2, 2) AS pieces
 ) AS all_pieces
 WHERE gram <> '' ORDER BY 1, 2, 3;
 

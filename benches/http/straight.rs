@@ -9,13 +9,14 @@ use chrono::NaiveDate;
 use diesel::connection::{Connection as _, InstrumentationEvent};
 use rand::Rng;
 use rand::rngs::StdRng;
-use rusqlite::types::Value;
-use yiyong::db::AnyConnection;
-use yiyong::policy::{Action, Actor, Grant, Role};
+use serde_json::Value;
+use yiyong::db::{AnyConnection, Tree};
+use yiyong::error::Result;
+use yiyong::policy::{Action, Actor, Grant, Purpose, Role};
 use yiyong::types::Id;
 use yiyong::web::Window;
 use yiyong::web::query::Pairs;
-use yiyong::web::verbs;
+use yiyong::web::verbs::{self, Verbs};
 
 use crate::load::{self, Measured, Pace};
 use crate::world;
@@ -24,14 +25,18 @@ use crate::world;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Bound {
     Id(Id),
+    /// An array; SQLite has none, there each id is a value of its own.
+    Ids(Vec<Id>),
     Text(String),
     Number(i64),
 }
 
-/// A statement, and what to run it with: one of these at random.
-pub struct Statement {
-    pub sql: String,
-    pub samples: Vec<Vec<Bound>>,
+/// A statement and its values.
+pub type Sent = (String, Vec<Bound>);
+
+/// What an operation asks of the database, once for each of some requests drawn at random.
+pub struct Operation {
+    pub samples: Vec<Vec<Sent>>,
 }
 
 /// Somebody with one grant, as the service knows them.
@@ -49,46 +54,36 @@ pub fn actor(role: Role, organization: Option<String>) -> Actor {
 }
 
 /// What the service sends for each of these paths.
-pub fn statement(conn: &mut AnyConnection, paths: &[String]) -> Statement {
-    let mut statement = Statement { sql: String::new(), samples: Vec::new() };
-    for path in paths {
-        let (sql, values) = sent_for(conn, path);
-        assert!(statement.sql.is_empty() || statement.sql == sql, "one operation, two statements:\n{}\n{sql}", statement.sql);
-        statement.sql = sql;
-        statement.samples.push(values);
-    }
-    statement
-}
-
-fn sent_for(conn: &mut AnyConnection, path: &str) -> Sent {
+pub fn operation(conn: &mut AnyConnection, paths: &[String]) -> Operation {
     let verbs = verbs::named(world::SUBJECT).expect("the resource");
     let clerk = actor(Role::Clerk, Some(world::city()));
-    let scope = clerk.may(verbs.area(), Action::Read).expect("a clerk reads people");
-    let sent = sent(conn, |conn| match path.split_once('?') {
+    let sent_for = |path: &String| match path.split_once('?') {
         Some((_, query)) => {
             let mut pairs = Pairs::parse(query).expect("a query");
             let window = Window::take(&mut pairs).expect("a window");
             let filter = pairs.into_json(verbs.filter_shape()).expect("a filter");
-            verbs.list(conn, &clerk, &scope, filter, &window).map(|_| ()).expect("a list");
+            list(conn, verbs, &clerk, &filter, &window)
         }
         None => {
             let id = path.rsplit('/').next().and_then(|id| id.parse().ok()).expect("an id");
-            verbs.get(conn, &clerk, &scope, id).map(|_| ()).expect("a record");
+            let scope = clerk.may(verbs.area(), Action::Read).expect("a clerk reads people");
+            sent(conn, |conn| verbs.get(conn, &clerk, &scope, id).map(|_| ()))
         }
-    });
-    reading(world::SUBJECT, &sent).expect("a statement").clone()
+    };
+    Operation { samples: paths.iter().map(sent_for).collect() }
 }
 
-/// The statement that reads the records themselves; others may ask for what belongs to them.
-pub fn reading<'a>(table: &str, sent: &'a [Sent]) -> Option<&'a Sent> {
-    sent.iter().rev().find(|(sql, _)| sql.contains(&format!("FROM \"{table}\"")) || sql.contains(&format!("FROM `{table}`")))
+/// What the service sends for a list, with the scope fitted as its handler fits it. Where the caller may not, nothing.
+pub fn list(conn: &mut AnyConnection, verbs: &dyn Verbs, actor: &Actor, filter: &Value, window: &Window) -> Vec<Sent> {
+    let Ok(scope) = actor.may(verbs.area(), Action::Read) else { return Vec::new() };
+    let asked = filter["organization_id"].as_str().and_then(|id| id.parse().ok());
+    let purpose = if filter.get("q").is_some() { Purpose::Search } else { Purpose::Page };
+    let scope = scope.fitted(conn, &Tree::default(), asked, purpose).expect("a scope");
+    sent(conn, |conn| verbs.list(conn, actor, (&scope, &scope), filter.clone(), window).map(|_| ()))
 }
-
-/// A statement and its values.
-pub type Sent = (String, Vec<Bound>);
 
 /// The statements that some work sends, in their order, with their values.
-pub fn sent(conn: &mut AnyConnection, work: impl FnOnce(&mut AnyConnection)) -> Vec<Sent> {
+pub fn sent(conn: &mut AnyConnection, work: impl FnOnce(&mut AnyConnection) -> Result<()>) -> Vec<Sent> {
     let caught = Arc::new(Mutex::new(Vec::new()));
     let catching = caught.clone();
     conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
@@ -96,34 +91,58 @@ pub fn sent(conn: &mut AnyConnection, work: impl FnOnce(&mut AnyConnection)) -> 
             catching.lock().expect("one thread").push(query.to_string());
         }
     });
-    work(conn);
+    // Rows that were made for their number may not be readable; the statements were sent all the same.
+    let _ = work(conn);
     conn.set_instrumentation(|_: InstrumentationEvent<'_>| {});
     let caught = caught.lock().expect("one thread");
     caught.iter().filter_map(|text| text.split_once(" -- binds: ")).map(|(sql, values)| (sql.to_owned(), bound(values))).collect()
 }
 
-/// Reads what diesel tells of the values: `[Id(…), "…", 51]`.
-fn bound(mut text: &str) -> Vec<Bound> {
+/// Reads what diesel tells of the values: `[Id(…), "…", [Id(…), Id(…)], 51]`.
+fn bound(text: &str) -> Vec<Bound> {
+    let mut rest = text.strip_prefix('[').expect("values");
     let mut values = Vec::new();
-    text = text.trim_start_matches('[');
-    while !text.starts_with(']') {
-        let (value, rest) = if let Some(rest) = text.strip_prefix("Id(") {
-            let (id, rest) = rest.split_once(')').expect("an id");
-            (Bound::Id(id.parse().expect("an id")), rest)
-        } else if let Some(rest) = text.strip_prefix('"') {
-            let (value, rest) = rest.split_once('"').expect("a text");
-            (Bound::Text(value.to_owned()), rest)
-        } else {
-            let end = text.find([',', ']']).expect("an end");
-            (
-                Bound::Number(text[..end].parse().unwrap_or_else(|_| panic!("a value of a kind that is not known here: {text}"))),
-                &text[end..],
-            )
-        };
+    while !rest.starts_with(']') {
+        let (value, after) = one(rest);
         values.push(value);
-        text = rest.trim_start_matches(", ");
+        rest = after.trim_start_matches(", ");
     }
     values
+}
+
+/// The first value of a text, and what comes after it.
+fn one(text: &str) -> (Bound, &str) {
+    if let Some(rest) = text.strip_prefix("Id(") {
+        let (id, rest) = rest.split_once(')').expect("an id");
+        return (Bound::Id(id.parse().expect("an id")), rest);
+    }
+    if let Some(rest) = text.strip_prefix('"') {
+        let (value, rest) = rest.split_once('"').expect("a text");
+        return (Bound::Text(value.to_owned()), rest);
+    }
+    if text.starts_with('[') {
+        let (ids, rest) = text.split_once(']').expect("an end");
+        let ids = bound(&format!("{ids}]")).into_iter().map(|value| match value {
+            Bound::Id(id) => id,
+            other => panic!("an array of something that is not known here: {other:?}"),
+        });
+        return (Bound::Ids(ids.collect()), rest);
+    }
+    let end = text.find([',', ']']).expect("an end");
+    let number = text[..end].parse().unwrap_or_else(|_| panic!("a value of a kind that is not known here: {text}"));
+    (Bound::Number(number), &text[end..])
+}
+
+impl Bound {
+    /// As PostgreSQL reads it.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Id(id) => id.to_string(),
+            Self::Ids(ids) => format!("{{{}}}", ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+            Self::Text(text) => text.clone(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
 }
 
 /// A program of PostgreSQL's, where it is installed.
@@ -134,23 +153,22 @@ pub fn program(name: &str) -> Option<PathBuf> {
 
 /// Executions a second by pgbench, prepared once on each connection. A script can't draw a text at random, so there is
 /// one for each sample.
-pub fn pgbench(url: &str, folder: &Path, statement: &Statement, pace: Pace) -> Option<f64> {
+pub fn pgbench(url: &str, folder: &Path, operation: &Operation, pace: Pace) -> Option<f64> {
     let mut scripts = Vec::new();
     let mut variables = Vec::new();
-    for (number, sample) in statement.samples.iter().enumerate() {
-        let mut sql = statement.sql.clone();
-        for (place, value) in sample.iter().enumerate().rev() {
-            let name = format!("v{number}_{place}");
-            sql = sql.replace(&format!("${}", place + 1), &format!(":{name}"));
-            let value = match value {
-                Bound::Id(id) => id.to_string(),
-                Bound::Text(text) => text.clone(),
-                Bound::Number(number) => number.to_string(),
-            };
-            variables.push(format!("{name}={value}"));
+    for (number, sample) in operation.samples.iter().enumerate() {
+        let mut script = String::new();
+        for (step, (sql, values)) in sample.iter().enumerate() {
+            let mut sql = sql.clone();
+            for (place, value) in values.iter().enumerate().rev() {
+                let name = format!("v{number}_{step}_{place}");
+                sql = sql.replace(&format!("${}", place + 1), &format!(":{name}"));
+                variables.push(format!("{name}={}", value.text()));
+            }
+            script.push_str(&format!("{sql};\n"));
         }
         let path = folder.join(format!("{number}.sql"));
-        std::fs::write(&path, format!("{sql};\n")).expect("a script");
+        std::fs::write(&path, script).expect("a script");
         scripts.push(path);
     }
     let mut command = Command::new(program("pgbench")?);
@@ -176,30 +194,33 @@ pub fn rate_told(output: &Output) -> Option<f64> {
 }
 
 /// The same on a SQLite file, by a thread and a connection each.
-pub fn sqlite(path: &Path, statement: &Statement, pace: Pace) -> Measured {
+pub fn sqlite(path: &Path, operation: &Operation, pace: Pace) -> Measured {
     load::run(
         pace,
         || open(path),
         |conn, random: &mut StdRng| {
-            let sample = &statement.samples[random.random_range(0..statement.samples.len())];
-            let values: Vec<Value> = sample.iter().map(value).collect();
-            let mut prepared = conn.prepare_cached(&statement.sql).expect("a statement");
-            let columns = prepared.column_count();
-            let mut rows = prepared.query(rusqlite::params_from_iter(values)).expect("rows");
-            while let Some(row) = rows.next().expect("a row") {
-                for column in 0..columns {
-                    std::hint::black_box(row.get_ref(column).expect("a value"));
+            for (sql, values) in &operation.samples[random.random_range(0..operation.samples.len())] {
+                let mut prepared = conn.prepare_cached(sql).expect("a statement");
+                let columns = prepared.column_count();
+                let mut rows = prepared.query(rusqlite::params_from_iter(values)).expect("rows");
+                while let Some(row) = rows.next().expect("a row") {
+                    for column in 0..columns {
+                        std::hint::black_box(row.get_ref(column).expect("a value"));
+                    }
                 }
             }
         },
     )
 }
 
-fn value(bound: &Bound) -> Value {
-    match bound {
-        Bound::Id(id) => Value::Blob(id.0.as_bytes().to_vec()),
-        Bound::Text(text) => Value::Text(text.clone()),
-        Bound::Number(number) => Value::Integer(*number),
+impl rusqlite::ToSql for Bound {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        match self {
+            Self::Id(id) => Ok(id.0.as_bytes().as_slice().into()),
+            Self::Ids(_) => Err(rusqlite::Error::ToSqlConversionFailure("SQLite has no arrays".into())),
+            Self::Text(text) => Ok(text.as_str().into()),
+            Self::Number(number) => number.to_sql(),
+        }
     }
 }
 

@@ -30,9 +30,14 @@ pub fn own() -> Option<Cluster> {
     found
 }
 
-/// Another test may be quicker to take the port that was free: once more, then.
+/// Another test may be quicker to take the port that was free: once more, then. What the disk holds is thrown away.
 fn started() -> Option<Cluster> {
-    (0..3).find_map(|_| Cluster::start())
+    (0..3).find_map(|_| Cluster::start("-c fsync=off"))
+}
+
+/// The newest PostgreSQL on this machine that brings a server: the folder of its programs.
+pub fn programs() -> Option<PathBuf> {
+    std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten().map(|e| e.path().join("bin")).filter(|p| p.join("initdb").exists()).max()
 }
 
 /// A cluster. It ends itself when this process is gone: a shell waits for it.
@@ -40,24 +45,20 @@ pub struct Cluster {
     bin: PathBuf,
     folder: PathBuf,
     port: u16,
+    settings: String,
 }
 
 impl Cluster {
-    /// `None` where no server is installed.
-    pub fn start() -> Option<Self> {
+    /// With settings as the server takes them; `None` where no server is installed.
+    pub fn start(settings: &str) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let bin = std::fs::read_dir("/usr/lib/postgresql")
-            .ok()?
-            .flatten()
-            .map(|e| e.path().join("bin"))
-            .filter(|p| p.join("initdb").exists())
-            .max()?;
+        let bin = programs()?;
         let folder = std::env::temp_dir().join(format!("yiyong-pg-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
         std::fs::create_dir_all(&folder).ok()?;
         if is_root() {
             Command::new("chown").args(["postgres"]).arg(&folder).status().ok()?;
         }
-        let cluster = Self { bin, folder, port: free_port() };
+        let cluster = Self { bin, folder, port: free_port(), settings: settings.to_owned() };
         let script = format!(
             "set -e; {bin}/initdb -D data -U postgres -A trust -E UTF8 --locale=C >/dev/null; {start}; \
              (while [ -e /proc/{pid} ] || kill -0 {pid} 2>/dev/null; do sleep 1; done; \
@@ -82,10 +83,11 @@ impl Cluster {
 
     fn start_command(&self) -> String {
         format!(
-            "{}/pg_ctl -D data -w -l log -o '-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=300' start >/dev/null",
+            "{}/pg_ctl -D data -w -l log -o '-p {} -k {} -c listen_addresses=127.0.0.1 -c max_connections=300 {}' start >/dev/null",
             self.bin.display(),
             self.port,
             self.folder.display(),
+            self.settings,
         )
     }
 

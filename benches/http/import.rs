@@ -1,0 +1,94 @@
+//! 100,000 volunteers as a file over HTTP, beside the rows that come of it put straight into the same tables.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rusqlite::types::Value;
+use yiyong::types::Id;
+
+use crate::http::request;
+use crate::server::Server;
+use crate::{straight, world};
+
+/// Every table that an imported volunteer leaves rows in, and the column that tells new rows: ids are in the order of time.
+const TABLES: [(&str, &str); 4] = [("persons", "id"), ("volunteers", "id"), ("name_grams", "record_id"), ("audit_events", "id")];
+
+/// Imports the file; returns how long it took.
+pub fn over_http(server: &Server, token: &str, csv: &str, rows: u64) -> Duration {
+    let mut body = format!(
+        "--b0und\r\nContent-Disposition: form-data; name=\"resource\"\r\n\r\n{}\r\n--b0und\r\nContent-Disposition: form-data; \
+         name=\"file\"; filename=\"volunteers.csv\"\r\nContent-Type: text/csv\r\n\r\n",
+        world::SUBJECT
+    )
+    .into_bytes();
+    body.extend_from_slice(csv.as_bytes());
+    body.extend_from_slice(b"\r\n--b0und--\r\n");
+    let headers = [("Content-Type", "multipart/form-data; boundary=b0und"), ("Idempotency-Key", "bench-import")];
+    let message = request("POST", "/api/v1/imports", token, &headers, &body);
+    let mut http = server.connect();
+    let begun = Instant::now();
+    let answer = http.send(&message).expect("an answer");
+    let took = begun.elapsed();
+    let report: serde_json::Value = answer.json();
+    assert_eq!(report["rows_created"], rows, "{}", String::from_utf8_lossy(&answer.body).chars().take(2_000).collect::<String>());
+    took
+}
+
+/// Takes the rows since `mark` out of one PostgreSQL database, and measures COPY of them into another that is as the first
+/// was before; `None` without psql.
+pub fn copied(from: &str, to: &str, folder: &Path, mark: Id) -> Option<Duration> {
+    let files: Vec<(&str, PathBuf)> = TABLES.iter().map(|(table, _)| (*table, folder.join(format!("{table}.rows")))).collect();
+    for ((table, column), (_, file)) in TABLES.iter().zip(&files) {
+        psql(from, &[format!("\\copy (SELECT * FROM {table} WHERE {column} > '{mark}') TO '{}'", file.display())])?;
+    }
+    // The marks on rows that a first look leaves behind are not the COPY's work, so nothing is read in between.
+    let copies: Vec<String> = files.iter().map(|(table, file)| format!("\\copy {table} FROM '{}'", file.display())).collect();
+    let begun = Instant::now();
+    psql(to, &copies)?;
+    Some(begun.elapsed())
+}
+
+/// Runs commands in one transaction.
+fn psql(url: &str, commands: &[String]) -> Option<()> {
+    let mut psql = Command::new(straight::program("psql")?);
+    psql.args(["-X", "-q", "-1", "-v", "ON_ERROR_STOP=1"]);
+    commands.iter().for_each(|command| {
+        psql.args(["-c", command]);
+    });
+    let output = psql.arg(url).output().expect("psql runs");
+    assert!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
+    Some(())
+}
+
+/// The same between SQLite files: prepared inserts of many rows in one transaction.
+pub fn inserted(from: &Path, to: &Path, mark: Id) -> Duration {
+    const AT_ONCE: usize = 500;
+    let source = straight::open(from);
+    let tables: Vec<(&str, usize, Vec<Value>)> = TABLES
+        .iter()
+        .map(|(table, column)| {
+            let mut statement = source.prepare(&format!("SELECT * FROM {table} WHERE {column} > ?")).expect("a table");
+            let columns = statement.column_count();
+            let mut rows = statement.query([mark.0.as_bytes().as_slice()]).expect("rows");
+            let mut values = Vec::new();
+            while let Some(row) = rows.next().expect("a row") {
+                values.extend((0..columns).map(|column| row.get::<_, Value>(column).expect("a value")));
+            }
+            (*table, columns, values)
+        })
+        .collect();
+    let mut target = straight::open(to);
+    let begun = Instant::now();
+    let transaction = target.transaction().expect("a transaction");
+    for (table, columns, values) in &tables {
+        for rows in values.chunks(AT_ONCE * columns) {
+            let row = format!("({})", vec!["?"; *columns].join(", "));
+            let sql = format!("INSERT INTO {table} VALUES {}", vec![row; rows.len() / columns].join(", "));
+            let mut statement = transaction.prepare_cached(&sql).expect("an insert");
+            statement.execute(rusqlite::params_from_iter(rows)).expect("inserted");
+        }
+    }
+    transaction.commit().expect("committed");
+    begun.elapsed()
+}

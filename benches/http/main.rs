@@ -1,0 +1,305 @@
+//! The benchmark: the service over HTTP at 200,000 volunteers and 3,000 organizations, on both databases, each operation
+//! beside the same statement run straight on the database.
+//!
+//! `cargo bench` prints the table of the README; `cargo bench -- --quick` goes through the same with a small world, to see
+//! that it works, and `cargo bench -- --plans postgres://…` shows how PostgreSQL answers each list. Load generator, service and database share the machine, so the ratios tell more than the rates.
+
+#[allow(dead_code)] // The tests use more of it.
+#[path = "../../tests/api/cluster.rs"]
+mod cluster;
+mod create;
+mod http;
+mod import;
+mod load;
+mod plans;
+mod server;
+mod straight;
+mod world;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use yiyong::db::{AnyConnection, Target};
+use yiyong::types::Id;
+
+use crate::http::request;
+use crate::load::{Measured, Pace};
+use crate::server::{Installation, Server};
+use crate::world::{Size, World};
+
+/// The test clusters' settings are for speed; this one is as an operator would set it for a machine of some gigabytes.
+const CLUSTER: &str = "-c shared_buffers=512MB -c max_wal_size=4GB";
+/// Callers at once.
+const CALLERS: usize = 8;
+/// Scripts that pgbench draws from: it takes no more than 128.
+const SAMPLES: usize = 64;
+
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    size: Size,
+    pace: Pace,
+}
+
+fn plan(quick: bool) -> Plan {
+    let pace = |milliseconds| Pace {
+        threads: CALLERS,
+        warm_up: Duration::from_millis(milliseconds / 5),
+        measured: Duration::from_millis(milliseconds),
+    };
+    if quick {
+        Plan { size: Size { organizations: 60, volunteers: 2_000, imported: 1_000, page: 20 }, pace: pace(500) }
+    } else {
+        Plan { size: Size { organizations: 3_000, volunteers: 200_000, imported: 100_000, page: 2_000 }, pace: pace(4_000) }
+    }
+}
+
+/// A database that lies ready, and a second one like it for what is put straight into it.
+struct Ground {
+    target: Target,
+    name: &'static str,
+    url: String,
+    other: String,
+}
+
+impl Ground {
+    fn sqlite(folder: &Path) -> Self {
+        let url = |name: &str| format!("sqlite:{}", folder.join(name).display());
+        let url_of_it = url("yiyong.db");
+        Self { target: Target::parse(&url_of_it).expect("a URL"), name: "SQLite", url: url_of_it, other: url("other.db") }
+    }
+
+    fn postgres(cluster: &str) -> Self {
+        let base = cluster.rsplit_once('/').expect("a database's name").0;
+        let name = format!("yiyong_bench_{}", std::process::id());
+        administer(cluster, &format!("CREATE DATABASE {name}"));
+        let url = format!("{base}/{name}");
+        Self { target: Target::parse(&url).expect("a URL"), name: "PostgreSQL", other: format!("{url}_other"), url }
+    }
+
+    fn connect(&self) -> AnyConnection {
+        self.target.connect(Duration::from_secs(3_600)).expect("a connection")
+    }
+
+    fn file(url: &str) -> &Path {
+        Path::new(url.trim_start_matches("sqlite:"))
+    }
+
+    /// Makes the second one.
+    fn copy(&self, cluster: Option<&str>) {
+        match cluster {
+            Some(cluster) => {
+                let name = |url: &str| url.rsplit('/').next().unwrap_or_default().to_owned();
+                administer(cluster, &format!("CREATE DATABASE {} TEMPLATE {}", name(&self.other), name(&self.url)));
+            }
+            None => {
+                std::fs::copy(Self::file(&self.url), Self::file(&self.other)).expect("copied");
+            }
+        }
+    }
+}
+
+fn administer(cluster: &str, sql: &str) {
+    let mut conn =
+        Target::parse(cluster).and_then(|t| t.connect(Duration::from_secs(3_600)).map_err(|e| e.to_string())).expect("PostgreSQL");
+    conn.batch_execute(sql).expect("administered");
+}
+
+/// A line of the table.
+struct Line<'a> {
+    operation: &'a str,
+    database: &'static str,
+    http: Measured,
+    /// Straight on the database, a second.
+    straight: Option<f64>,
+    target: &'static str,
+    /// How it came out, and whether the target was reached.
+    reached: Option<(String, bool)>,
+}
+
+impl Line<'_> {
+    fn print(&self) {
+        let straight = self.straight.map_or(("–".to_owned(), "–".to_owned()), |straight| {
+            (format!("{straight:.0}"), format!("{:.0} %", 100.0 * self.http.per_second / straight))
+        });
+        let reached = self.reached.as_ref().map_or(String::new(), |(text, yes)| format!("{text} {}", if *yes { "✓" } else { "✗" }));
+        println!(
+            "| {} | {} | {:.0} | {:.1} | {:.1} | {} | {} | {} | {reached} |",
+            self.operation, self.database, self.http.per_second, self.http.p50, self.http.p99, straight.0, straight.1, self.target
+        );
+    }
+}
+
+fn main() {
+    // Cargo says `--bench` when it is asked for the benchmark; anybody else only wants to see that it works.
+    let arguments: Vec<String> = std::env::args().collect();
+    let said = |word: &str| arguments.iter().any(|argument| argument == word);
+    if let Some(place) = arguments.iter().position(|argument| argument == "--plans") {
+        return plans::explain(arguments.get(place + 1).expect("--plans takes the address of a database"));
+    }
+    let plan = plan(said("--quick") || !said("--bench"));
+    let begun = std::time::Instant::now();
+    println!("{}\n", machine(plan.size));
+    println!("| operation | database | HTTP /s | p50 ms | p99 ms | straight /s | HTTP ÷ straight | target | |");
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let mut memory = Vec::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    memory.push(measure(plan, &Ground::sqlite(folder.path()), None, folder.path()));
+    match std::env::var("TEST_DATABASE_URL").ok().or_else(|| cluster::Cluster::start(CLUSTER).map(|cluster| cluster.url())) {
+        Some(cluster) => {
+            let folder = tempfile::tempdir().expect("a folder");
+            let ground = Ground::postgres(&cluster);
+            memory.push(measure(plan, &ground, Some(&cluster), folder.path()));
+            for url in [&ground.url, &ground.other] {
+                administer(&cluster, &format!("DROP DATABASE {}", url.rsplit('/').next().unwrap_or_default()));
+            }
+        }
+        None => println!("\nNo PostgreSQL was found: install a server or set TEST_DATABASE_URL."),
+    }
+    println!("\n| memory of the service, MB | at rest (< 40) | after the load | while importing, at most (< 80) |\n|---|---|---|---|");
+    memory.iter().for_each(|line| println!("{line}"));
+    println!("\nMeasured in {:.0} s.", begun.elapsed().as_secs_f64());
+}
+
+/// Everything on one database; returns its line of the table of memory.
+fn measure(plan: Plan, ground: &Ground, cluster: Option<&str>, folder: &Path) -> String {
+    let Plan { size, pace } = plan;
+    let scripts = folder.join("scripts");
+    std::fs::create_dir_all(&scripts).expect("a folder");
+    let installation = Installation::new(folder.to_owned(), &ground.url);
+    installation.run(&["migrate"], "");
+    world::seed(&mut ground.connect(), size);
+    installation.create_clerk();
+    ground.copy(cluster);
+    let mut conn = ground.connect();
+    let mut world = World::explore(&mut conn, size);
+    let server = installation.serve();
+    let at_rest = megabytes(&server, "VmRSS");
+    let token = server.sign_in();
+    world.find_deep_pages(&mut server.connect(), &token);
+
+    // Reads: the same paths over HTTP, and through the service's own code to see what it asks the database.
+    let mut read = |path: fn(&World, &mut StdRng) -> String| {
+        let http = load::run(
+            pace,
+            || server.connect(),
+            |http, random: &mut StdRng| {
+                http.send(&request("GET", &path(&world, random), &token, &[], &[])).expect("an answer").expect(200);
+            },
+        );
+        let mut random = StdRng::seed_from_u64(7);
+        let paths: Vec<String> = (0..SAMPLES).map(|_| path(&world, &mut random)).collect();
+        let operation = straight::operation(&mut conn, &paths);
+        let straight = match cluster {
+            Some(_) => straight::pgbench(&ground.url, &scripts, &operation, pace),
+            None => Some(straight::sqlite(Ground::file(&ground.url), &operation, pace).per_second),
+        };
+        (http, straight)
+    };
+    let share = |http: Measured, straight: Option<f64>, least: f64| {
+        straight.map(|straight| (format!("{:.0} %", 100.0 * http.per_second / straight), http.per_second >= least * straight))
+    };
+    let (get, straight) = read(World::get);
+    line(ground, "get by id", (get, straight), "≥ 50 % of straight", share(get, straight, 0.5));
+    let (county, straight) = read(World::list_of_county);
+    line(ground, "list of 50, a county", (county, straight), "≥ 70 % of straight", share(county, straight, 0.7));
+    let (city, straight) = read(World::list_of_city);
+    line(ground, "list of 50, the city", (city, straight), "≥ 70 % of straight", share(city, straight, 0.7));
+    let (deep, straight) = read(World::deep_page);
+    let times = |other: f64, most: f64, what: &str| Some((format!("{other:.2} × {what}"), other <= most));
+    line(
+        ground,
+        &format!("page {} of the city", size.page),
+        (deep, straight),
+        "as fast as page 1",
+        times(deep.p50 / city.p50, 1.25, "page 1"),
+    );
+    for (operation, path) in [
+        ("search, two characters", World::search_two as fn(&World, &mut StdRng) -> String),
+        ("search, one character", World::search_one),
+        ("search, three characters", World::search_three),
+    ] {
+        let (search, straight) = read(path);
+        line(ground, operation, (search, straight), "≤ 3 × a get", times(search.p50 / get.p50, 3.0, "get"));
+    }
+
+    // Writes.
+    let created = create::over_http(&server, &token, &world, pace);
+    let straight = match cluster {
+        Some(_) => create::bare_on_postgres(&ground.other, &scripts, pace),
+        None => Some(create::bare_on_sqlite(Ground::file(&ground.other), pace).per_second),
+    };
+    let reached = straight.map(|straight| {
+        (format!("{:.0} %", 100.0 * created.per_second / straight), created.per_second >= 2_000.0 || created.per_second >= 0.75 * straight)
+    });
+    line(ground, "create", (created, straight), "2,000 /s or ≥ 75 % of the bare insert", reached);
+
+    let token = server.sign_in();
+    report(&server, &token, ground, pace);
+
+    let after_load = megabytes(&server, "VmRSS");
+    let csv = world.csv(&mut StdRng::seed_from_u64(11));
+    let mark = Id::new();
+    server.forget_peak();
+    let took = import::over_http(&server, &token, &csv, size.imported);
+    let importing = megabytes(&server, "VmHWM");
+    let straight = match cluster {
+        Some(_) => import::copied(&ground.url, &ground.other, &scripts, mark),
+        None => Some(import::inserted(Ground::file(&ground.url), Ground::file(&ground.other), mark)),
+    };
+    let rate = |took: Duration| size.imported as f64 / took.as_secs_f64();
+    let reached = straight.and_then(|straight| times(took.as_secs_f64() / straight.as_secs_f64(), 4.0, "straight"));
+    let took_ms = took.as_secs_f64() * 1_000.0;
+    let http = Measured { per_second: rate(took), p50: took_ms, p99: took_ms };
+    line(ground, "import, rows", (http, straight.map(rate)), "≤ 4 × COPY", reached);
+    format!("| {} | {at_rest} | {after_load} | {importing} |", ground.name)
+}
+
+fn line(
+    ground: &Ground,
+    operation: &str,
+    (http, straight): (Measured, Option<f64>),
+    target: &'static str,
+    reached: Option<(String, bool)>,
+) {
+    Line { operation, database: ground.name, http, straight, target, reached }.print();
+}
+
+/// The annual report, asked for by one caller at a time.
+fn report(server: &Server, token: &str, ground: &Ground, pace: Pace) {
+    let path = "/api/v1/reports/annual/2022";
+    let message = request("GET", path, token, &[], &[]);
+    match server.connect().send(&message).expect("an answer").status {
+        200 => {
+            let one = Pace { threads: 1, ..pace };
+            let http = load::run(one, || server.connect(), |http, _| drop(http.send(&message).expect("an answer").expect(200)));
+            line(ground, "annual report", (http, None), "< 300 ms", Some((format!("{:.0} ms", http.p50), http.p50 < 300.0)));
+        }
+        status => println!("| annual report | {} | answers {status} | | | | | < 300 ms | |", ground.name),
+    }
+}
+
+fn megabytes(server: &Server, line: &str) -> String {
+    server.megabytes(line).map_or("–".to_owned(), |megabytes| format!("{megabytes:.0}"))
+}
+
+/// What it was measured on.
+fn machine(size: Size) -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let postgres: Option<PathBuf> = straight::program("postgres");
+    let version = postgres.and_then(|path| Command::new(path).arg("--version").output().ok());
+    let version = version
+        .map_or("none found".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().replace("postgres (PostgreSQL) ", ""));
+    let profile = if cfg!(debug_assertions) { "debug build: not to be quoted" } else { "release build" };
+    format!(
+        "{cores} cores for load generator, service and database together; {CALLERS} callers; SQLite {}; PostgreSQL {version} ({CLUSTER}, fsync on); \
+         {profile}; {} organizations, {} volunteers, {} imported.",
+        rusqlite::version(),
+        size.organizations,
+        size.volunteers,
+        size.imported
+    )
+}

@@ -1,0 +1,111 @@
+//! The service as its operator starts it: the release binary in a process of its own, with default settings.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::http::{Connection, request};
+
+const PASSWORD: &str = "四月的风吹过金水河边的柳树";
+
+/// How the binary is called: its environment and its folder.
+pub struct Installation {
+    folder: PathBuf,
+    environment: Vec<(&'static str, String)>,
+    address: String,
+}
+
+impl Installation {
+    pub fn new(folder: PathBuf, database_url: &str) -> Self {
+        let (signing, data) = (folder.join("signing-key.pem"), folder.join("data-key"));
+        std::fs::write(&signing, yiyong::auth::Keys::generate_pem()).expect("a key is written");
+        std::fs::write(&data, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").expect("a key is written");
+        let address = format!("127.0.0.1:{}", crate::cluster::free_port());
+        let environment = vec![
+            ("DATABASE_URL", database_url.to_owned()),
+            ("YIYONG_DATA_DIR", folder.display().to_string()),
+            ("YIYONG_SIGNING_KEY_FILE", signing.display().to_string()),
+            ("YIYONG_DATA_KEY_FILE", data.display().to_string()),
+            ("YIYONG_BIND", address.clone()),
+        ];
+        Self { folder, environment, address }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_yiyong"));
+        command.args(arguments).env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+    }
+
+    /// Runs a command of the binary to its end.
+    pub fn run(&self, arguments: &[&str], input: &str) {
+        let mut child =
+            self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("written");
+        let output = child.wait_with_output().expect("an end");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// A clerk of the city's association.
+    pub fn create_clerk(&self) {
+        self.run(&["user", "create", "--role", "clerk", "--username", "clerk", "--organization", "zz"], PASSWORD);
+    }
+
+    /// Starts the server and waits until it is ready.
+    pub fn serve(&self) -> Server {
+        let log = File::create(self.folder.join("log")).expect("a log");
+        let child = self.command(&["serve"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the binary starts");
+        let server = Server { child, address: self.address.clone() };
+        let begun = Instant::now();
+        let ready = request("GET", "/health/ready", "", &[], &[]);
+        while !Connection::open(&server.address).and_then(|mut c| c.send(&ready)).is_ok_and(|answer| answer.status == 200) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the server did not become ready");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+}
+
+pub struct Server {
+    child: Child,
+    pub address: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    pub fn connect(&self) -> Connection {
+        Connection::open(&self.address).expect("the server listens")
+    }
+
+    /// An access token of the clerk; it lives ten minutes.
+    pub fn sign_in(&self) -> String {
+        let body = json!({"username": "clerk", "password": PASSWORD}).to_string();
+        let login = request("POST", "/api/v1/auth/login", "", &[("Content-Type", "application/json")], body.as_bytes());
+        let answer = self.connect().send(&login).expect("an answer").expect(200);
+        answer["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    /// A line of `/proc/<pid>/status` in MB: `VmRSS` now, `VmHWM` at most so far. `None` where there is no `/proc`.
+    pub fn megabytes(&self, line: &str) -> Option<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let kilobytes: f64 =
+            status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':'))?.split_whitespace().next()?.parse().ok()?;
+        Some(kilobytes / 1024.0)
+    }
+
+    /// Makes `VmHWM` begin anew.
+    pub fn forget_peak(&self) {
+        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5");
+    }
+}

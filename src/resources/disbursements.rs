@@ -73,7 +73,7 @@ pub struct Disbursement {
     pub state: DisbursementState,
     /// Why it was returned, rejected or cancelled.
     pub reason: Option<String>,
-    /// The user who wrote the draft last.
+    /// The user who wrote the draft last; nobody who wrote a version of it approves or pays it.
     pub prepared_by: Id,
     /// Another user, who approved it.
     pub approved_by: Option<Id>,

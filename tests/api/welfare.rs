@@ -136,6 +136,23 @@ fn money_takes_three_different_people() {
         all.patch(&at(&edited), "\"1\"", &json!({"amount_fen": 2}));
         step(&clerk, &at(&edited), "submit", &json!({}));
         assert_eq!(step(&all, &at(&edited), "approve", &json!({})).status, 403);
+        // Another's edit doesn't take the hand of who wrote it first out of it, alone or with its batch.
+        let first = made(all.post(DISBURSEMENTS, &draft(json!(1))));
+        clerk.patch(&at(&first), "\"1\"", &json!({"amount_fen": 2}));
+        step(&clerk, &at(&first), "submit", &json!({}));
+        let refused = step(&all, &at(&first), "approve", &json!({}));
+        assert_eq!((refused.status, refused.code()), (403, "forbidden"), "{refused:?}");
+        assert_eq!(step(&leader, &at(&first), "approve", &json!({})).status, 200);
+        assert_eq!(step(&all, &at(&first), "pay", &json!({"paid_on": "2022-02-01"})).status, 403);
+        let batch = made(clerk.post(BATCHES, &json!({"organization_id": zz, "programme_id": cash.id(), "name": "春节慰问", "year": 2022})));
+        let mut of_batch = draft(json!(1));
+        of_batch["batch_id"] = json!(batch.id());
+        let first = made(all.post(DISBURSEMENTS, &of_batch));
+        clerk.patch(&at(&first), "\"1\"", &json!({"amount_fen": 2}));
+        let batch = format!("{BATCHES}/{}", batch.id());
+        assert_eq!(step(&clerk, &batch, "submit", &json!({})).status, 200);
+        assert_eq!(step(&all, &batch, "approve", &json!({})).status, 403);
+        assert_eq!(step(&leader, &batch, "approve", &json!({})).status, 200);
 
         // In kind there is no money, and what is delivered may have no known day.
         let bonus =

@@ -4,6 +4,8 @@
 //! records that its sums were made of, and two writers never wait for each other. The new version that this gives to
 //! the batch also keeps its ETag true, since its view shows the sums.
 
+use std::collections::HashSet;
+
 use chrono::NaiveDate;
 use diesel::prelude::*;
 use serde::Deserialize;
@@ -16,7 +18,7 @@ use crate::db::{AnyConnection, Tx};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Scope};
 use crate::resources::disbursements::{Disbursements, sums};
-use crate::schema::welfare_batches;
+use crate::schema::{audit_events, welfare_batches};
 use crate::types::{DatePrecision, Id, Instant, TextEnum, business_today};
 use crate::web::Resource;
 use crate::web::resource::Step;
@@ -176,6 +178,9 @@ fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, b
     if let Some(hand) = states::earlier_hand(action, actor, present.prepared_by, present.approved_by) {
         return Err(states::needs_another_person(action, hand, &[present.code]));
     }
+    if !wrote_any(tx, action, actor, &[present.id])?.is_empty() {
+        return Err(states::needs_another_person(action, Hand::Prepared, &[present.code]));
+    }
     if let (Action::Submit, Some(batch_id)) = (action, present.batch_id) {
         agrees(tx, batch_id)?;
     }
@@ -186,6 +191,26 @@ fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, b
         return Err(lost_race());
     }
     Ok(moved.applied(&present))
+}
+
+/// Those of the disbursements that an actor has written a version of: `prepared_by` names the last of several hands, and
+/// the first must not approve or pay either.
+fn wrote_any(tx: &mut Tx<'_>, action: Action, actor: Id, ids: &[Id]) -> Result<HashSet<Id>> {
+    if !matches!(action, Action::Approve | Action::Pay | Action::Deliver) {
+        return Ok(HashSet::new());
+    }
+    let mut found = HashSet::new();
+    for chunk in ids.chunks(5_000) {
+        let written: Vec<Option<Id>> = audit_events::table
+            .filter(audit_events::record_id.eq_any(chunk))
+            .filter(audit_events::actor_id.eq(actor))
+            .filter(audit_events::resource.eq(Disbursements::NAME))
+            .filter(audit_events::action.eq_any([Action::Create.code(), Action::Update.code()]))
+            .select(audit_events::record_id)
+            .load(tx.conn)?;
+        found.extend(written.into_iter().flatten());
+    }
+    Ok(found)
 }
 
 /// What a batch comes to is what its control totals say.
@@ -237,8 +262,12 @@ pub fn take_all(tx: &mut Tx<'_>, scope: &Scope, batch_id: Id, version: i32, acti
         ));
     }
     let to = before.first().and_then(|first| states::next(from, action, first.form)).ok_or_else(lost_race)?;
+    let wrote = wrote_any(tx, action, actor, &before.iter().map(|d| d.id).collect::<Vec<_>>())?;
     for hand in [Hand::Prepared, Hand::Approved] {
-        let touched = before.iter().filter(|d| states::earlier_hand(action, actor, d.prepared_by, d.approved_by) == Some(hand));
+        let touched = before.iter().filter(|d| {
+            states::earlier_hand(action, actor, d.prepared_by, d.approved_by) == Some(hand)
+                || hand == Hand::Prepared && wrote.contains(&d.id)
+        });
         let codes: Vec<String> = touched.map(|d| d.code.clone()).collect();
         if !codes.is_empty() {
             return Err(states::needs_another_person(action, hand, &codes));

@@ -193,7 +193,7 @@ fn measure(plan: Plan, ground: &Ground, cluster: Option<&str>, folder: &Path) ->
         let paths: Vec<String> = (0..SAMPLES).map(|_| path(&world, &mut random)).collect();
         let operation = straight::operation(&mut conn, &paths);
         let straight = match cluster {
-            Some(_) => straight::pgbench(&ground.url, &scripts, &operation, pace),
+            Some(_) => straight::pgbench(&mut conn, &ground.url, &scripts, &operation, pace),
             None => Some(straight::sqlite(Ground::file(&ground.url), &operation, pace).per_second),
         };
         (http, straight)

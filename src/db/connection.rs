@@ -59,9 +59,11 @@ impl Target {
                 let mut connection = PgConnection::establish(url)?;
                 // Boxed queries are cached as prepared statements but planned anew at nearly each execution
                 // unless told otherwise; measured: a list of 50 runs 1.7 times as often with a generic plan.
+                // A generic plan can't know how few rows a page needs: compiling it took 11 ms of 11.4, other workers 20 of 20.3.
                 connection
                     .batch_execute(&format!(
-                        "SET timezone = 'UTC'; SET plan_cache_mode = force_generic_plan; SET statement_timeout = {}",
+                        "SET timezone = 'UTC'; SET plan_cache_mode = force_generic_plan; SET jit = off; \
+                         SET max_parallel_workers_per_gather = 0; SET statement_timeout = {}",
                         statement_timeout.as_millis()
                     ))
                     .map_err(ConnectionError::CouldntSetupConfiguration)?;

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -22,12 +23,25 @@ use crate::web::contract::{self, Contract};
 use crate::web::{frame, verbs};
 use crate::{auth, figures, health, imports, reports, resources};
 
+/// How soon a changed key file counts: a stolen key must be dead within a minute.
+const KEYS_READ_EVERY: Duration = Duration::from_secs(30);
+
 /// What every request may need besides the database.
 pub struct Facts {
     pub metrics: Metrics,
     pub behind_tls: bool,
     /// The address that callers use.
     pub public_url: String,
+    pub body_within: Duration,
+    head_within: Duration,
+    draining: AtomicBool,
+}
+
+impl Facts {
+    /// Whether the server is about to stop: it still answers, and wishes for no further requests.
+    pub fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
 }
 
 /// The parts of a running service. Cheap to clone: each worker gets one.
@@ -49,16 +63,24 @@ impl Service {
             Arc::new(crate::vault::Vault::new(&config.data_key)),
         );
         let auth = Auth::new(AuthConfig {
-            signing_pem: config.signing_key.clone(),
-            previous: config.previous_signing_keys.clone(),
+            key_files: config.signing_keys.clone(),
             issuer: config.public_url.clone(),
             audience: "yiyong".into(),
+            trusted_proxies: config.trusted_proxies.clone(),
+            behind_tls: config.behind_tls,
         })?;
         let metrics = Metrics::new().map_err(|error| error.to_string())?;
         Ok(Self {
             db,
             auth: web::Data::new(auth),
-            facts: web::Data::new(Facts { metrics, behind_tls: config.behind_tls, public_url: config.public_url.clone() }),
+            facts: web::Data::new(Facts {
+                metrics,
+                behind_tls: config.behind_tls,
+                public_url: config.public_url.clone(),
+                body_within: config.body_within,
+                head_within: config.head_within,
+                draining: AtomicBool::new(false),
+            }),
             contract: web::Data::new(Contract(document())),
             allowed_origins: Arc::new(config.allowed_origins.clone()),
         })
@@ -135,11 +157,53 @@ fn cors(origins: &[String]) -> Cors {
     cors
 }
 
-/// Serves on a listener until it is told to stop; then lets what runs finish.
+/// Serves until the process is told to stop. On SIGTERM it first answers for a while as one that is about to go (not
+/// ready, no connection kept), so that a balancer turns elsewhere before anything is refused; then it takes no more
+/// connections and lets what runs finish. Ctrl-C leaves that while out.
+pub async fn serve_until_told(
+    service: Service,
+    listener: TcpListener,
+    workers: usize,
+    connections_to_database: usize,
+    drain: Duration,
+) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let facts = service.facts.clone();
+    let auth = service.auth.clone();
+    actix_web::rt::spawn(async move {
+        loop {
+            tokio::time::sleep(KEYS_READ_EVERY).await;
+            match auth.reread_keys() {
+                Ok(true) => log::info!("the signing keys have changed"),
+                Ok(false) => {}
+                Err(error) => log::error!("the signing keys stay as they were: {error}"),
+            }
+        }
+    });
+    let server = serve(service, listener, workers, connections_to_database)?;
+    let handle = server.handle();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    actix_web::rt::spawn(async move {
+        let drains = tokio::select! {
+            _ = terminate.recv() => true,
+            _ = interrupt.recv() => false,
+        };
+        facts.draining.store(true, Ordering::Relaxed);
+        log::info!("stopping: what runs is let finish");
+        if drains {
+            tokio::time::sleep(drain).await;
+        }
+        handle.stop(true).await;
+    });
+    server.await
+}
+
+/// Serves on a listener until its handle is told to stop; then lets what runs finish.
 pub fn serve(service: Service, listener: TcpListener, workers: usize, connections_to_database: usize) -> std::io::Result<Server> {
     // Measured: as many blocking threads as there are connections beats the default of hundreds, which only queue
     // at the pool. A few more keep hashing and imports from standing in the way of reads.
     let blocking = connections_to_database.div_ceil(workers) + 2;
+    let head_within = service.facts.head_within;
     let server = HttpServer::new(move || {
         let service = service.clone();
         let has_origins = !service.allowed_origins.is_empty();
@@ -163,10 +227,11 @@ pub fn serve(service: Service, listener: TcpListener, workers: usize, connection
     })
     .workers(workers)
     .worker_max_blocking_threads(blocking)
-    .client_request_timeout(Duration::from_secs(10))
+    .client_request_timeout(head_within)
     .keep_alive(Duration::from_secs(75))
     .max_connections(10_000)
     .shutdown_timeout(30)
+    .disable_signals()
     .listen(listener)?;
     Ok(server.run())
 }

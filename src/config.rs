@@ -1,7 +1,7 @@
 //! The environment as one typed value. A wrong value stops the start with one line that says which and why.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,14 +23,26 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "<data>/signing-key.pem",
         "Ed25519 private key, PKCS#8 PEM, that signs access tokens; required with PostgreSQL",
     ),
-    ("YIYONG_PREVIOUS_SIGNING_KEY_FILES", "", "comma-separated: older keys whose tokens are still accepted"),
+    (
+        "YIYONG_OTHER_SIGNING_KEY_FILES",
+        "",
+        "comma-separated: further keys that are published and accepted, former ones and the next; all key files are read again every half minute",
+    ),
     ("YIYONG_DATA_KEY_FILE", "<data>/data-key", "32 bytes in base64 that seal identifiers; required with PostgreSQL"),
     ("YIYONG_ALLOWED_ORIGINS", "", "comma-separated origins of browsers' front ends, exactly as they send them"),
     ("YIYONG_BEHIND_TLS", "false", "`true` when a proxy in front speaks HTTPS: adds HSTS"),
+    (
+        "YIYONG_TRUSTED_PROXIES",
+        "",
+        "comma-separated addresses of proxies whose `X-Forwarded-For` is believed; without them failures behind TLS slow no address down",
+    ),
     ("YIYONG_WORKERS", "number of cores", "threads that serve requests"),
     ("YIYONG_DB_CONNECTIONS", "2 × cores, at most 8", "database connections"),
     ("YIYONG_MIGRATE_AT_START", "true on SQLite, false on PostgreSQL", "bring the database up to date before serving"),
     ("YIYONG_ANSWER_WITHIN_SECONDS", "3", "how long a request waits for the database before it answers 503"),
+    ("YIYONG_HEAD_WITHIN_SECONDS", "10", "how long the head of a request may take to arrive"),
+    ("YIYONG_BODY_WITHIN_SECONDS", "30", "how long a JSON body may take; a file may take longer as long as it brings 1 KiB/s"),
+    ("YIYONG_DRAIN_SECONDS", "3", "how long after SIGTERM the server still takes requests while it says that it is not ready"),
     ("YIYONG_LOG", "info", "log levels, as env_logger reads them"),
 ];
 
@@ -39,15 +51,18 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub bind: SocketAddr,
     pub public_url: String,
-    pub signing_key: Zeroizing<String>,
-    pub previous_signing_keys: Vec<String>,
+    pub signing_keys: SigningKeyFiles,
     pub data_key: Zeroizing<[u8; 32]>,
     pub allowed_origins: Vec<String>,
     pub behind_tls: bool,
+    pub trusted_proxies: Vec<IpAddr>,
     pub workers: usize,
     pub db_connections: u32,
     pub migrate_at_start: bool,
     pub answer_within: Duration,
+    pub head_within: Duration,
+    pub body_within: Duration,
+    pub drain: Duration,
 }
 
 impl fmt::Debug for Config {
@@ -66,7 +81,7 @@ impl fmt::Debug for Config {
 
 impl Config {
     pub fn from_env() -> Result<Self, String> {
-        Self::from_lookup(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        Self::from_lookup(from_env)
     }
 
     /// With any source of settings, so that tests need not change the process's environment.
@@ -75,13 +90,11 @@ impl Config {
         let target = match get("DATABASE_URL") {
             Some(url) => Target::parse(&url)?,
             None => {
-                std::fs::create_dir_all(&data_dir).map_err(|e| format!("YIYONG_DATA_DIR: {} can't be made: {e}", data_dir.display()))?;
+                private_folder(&data_dir).map_err(|e| format!("YIYONG_DATA_DIR: {} can't be made: {e}", data_dir.display()))?;
                 Target::Sqlite(data_dir.join("yiyong.db").display().to_string())
             }
         };
-        let bind_text = get("YIYONG_BIND").unwrap_or_else(|| "127.0.0.1:8080".into());
-        let bind: SocketAddr =
-            bind_text.parse().map_err(|_| format!("YIYONG_BIND: '{bind_text}' is not an address and port, as in 0.0.0.0:8080"))?;
+        let bind = bind(&get)?;
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let number = |name: &str, default: usize, least: usize, most: usize| match get(name) {
             None => Ok(default),
@@ -90,6 +103,9 @@ impl Config {
                 .ok()
                 .filter(|n| (least..=most).contains(n))
                 .ok_or_else(|| format!("{name}: '{text}' should be a whole number from {least} to {most}")),
+        };
+        let seconds = |name: &str, default: usize, least: usize, most: usize| {
+            number(name, default, least, most).map(|n| Duration::from_secs(n as u64))
         };
         let flag = |name: &str, default: bool| match get(name).as_deref() {
             None => Ok(default),
@@ -106,9 +122,15 @@ impl Config {
         {
             return Err(format!("YIYONG_ALLOWED_ORIGINS: '{wrong}' is not an origin, as in https://office.example.cn"));
         }
+        let trusted_proxies = list("YIYONG_TRUSTED_PROXIES")
+            .iter()
+            .map(|text| text.parse().map_err(|_| format!("YIYONG_TRUSTED_PROXIES: '{text}' is not an address, as in 10.0.0.7")))
+            .collect::<Result<_, _>>()?;
         let postgres = target.is_postgres();
-        let signing_key = key_text(&get, "YIYONG_SIGNING_KEY_FILE", &data_dir.join("signing-key.pem"), postgres, Keys::generate_pem)?;
-        let data_key_text = key_text(&get, "YIYONG_DATA_KEY_FILE", &data_dir.join("data-key"), postgres, || {
+        let signing_key = key_file(&get, SIGNING_KEY, &data_dir.join("signing-key.pem"), postgres, Keys::generate_pem)?;
+        let signing_keys =
+            SigningKeyFiles { signing: signing_key.0, others: list(OTHER_SIGNING_KEYS).into_iter().map(PathBuf::from).collect() };
+        let (_, data_key_text) = key_file(&get, "YIYONG_DATA_KEY_FILE", &data_dir.join("data-key"), postgres, || {
             let key: [u8; 32] = rand::random();
             STANDARD.encode(key)
         })?;
@@ -119,43 +141,88 @@ impl Config {
             .and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok())
             .map(Zeroizing::new)
             .ok_or("YIYONG_DATA_KEY_FILE: the data key should be exactly 32 bytes in base64 (44 characters)")?;
-        let previous_signing_keys = list("YIYONG_PREVIOUS_SIGNING_KEY_FILES")
-            .iter()
-            .map(|path| std::fs::read_to_string(path).map_err(|e| format!("YIYONG_PREVIOUS_SIGNING_KEY_FILES: {path}: {e}")))
-            .collect::<Result<_, _>>()?;
         Ok(Self {
             public_url: get("YIYONG_PUBLIC_URL").unwrap_or_else(|| format!("http://{bind}")),
             migrate_at_start: flag("YIYONG_MIGRATE_AT_START", !postgres)?,
             behind_tls: flag("YIYONG_BEHIND_TLS", false)?,
             workers: number("YIYONG_WORKERS", cores, 1, 256)?,
             db_connections: u32::try_from(number("YIYONG_DB_CONNECTIONS", (2 * cores).min(8), 1, 256)?).unwrap_or(8),
-            answer_within: Duration::from_secs(number("YIYONG_ANSWER_WITHIN_SECONDS", 3, 1, 60)? as u64),
+            answer_within: seconds("YIYONG_ANSWER_WITHIN_SECONDS", 3, 1, 60)?,
+            head_within: seconds("YIYONG_HEAD_WITHIN_SECONDS", 10, 1, 60)?,
+            body_within: seconds("YIYONG_BODY_WITHIN_SECONDS", 30, 1, 600)?,
+            drain: seconds("YIYONG_DRAIN_SECONDS", 3, 0, 300)?,
             target,
             data_dir,
             bind,
-            signing_key,
-            previous_signing_keys,
+            signing_keys,
+            trusted_proxies,
             data_key,
             allowed_origins,
         })
     }
 }
 
+fn from_env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn bind(get: &impl Fn(&str) -> Option<String>) -> Result<SocketAddr, String> {
+    let text = get("YIYONG_BIND").unwrap_or_else(|| "127.0.0.1:8080".into());
+    text.parse().map_err(|_| format!("YIYONG_BIND: '{text}' is not an address and port, as in 0.0.0.0:8080"))
+}
+
+/// Where a server with this environment is reached from the same machine.
+pub fn own_address() -> Result<SocketAddr, String> {
+    let mut address = bind(&from_env)?;
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    Ok(address)
+}
+
+const SIGNING_KEY: &str = "YIYONG_SIGNING_KEY_FILE";
+const OTHER_SIGNING_KEYS: &str = "YIYONG_OTHER_SIGNING_KEY_FILES";
+
+/// Where the keys of access tokens stand. They are read again while the service runs, so that a key can be changed, and
+/// a stolen one taken back, without a restart.
+#[derive(Debug, Clone)]
+pub struct SigningKeyFiles {
+    pub signing: PathBuf,
+    /// Each with any number of keys, or none at the moment.
+    pub others: Vec<PathBuf>,
+}
+
+impl SigningKeyFiles {
+    /// The key that signs, and those that are published and accepted beside it.
+    pub fn read(&self) -> Result<(Zeroizing<String>, Vec<Zeroizing<String>>), String> {
+        let text = |name: &str, path: &Path| {
+            std::fs::read_to_string(path).map(Zeroizing::new).map_err(|e| format!("{name}: {}: {e}", path.display()))
+        };
+        const END: &str = "-----END PRIVATE KEY-----";
+        let mut others = Vec::new();
+        for path in &self.others {
+            let all = text(OTHER_SIGNING_KEYS, path)?;
+            others.extend(all.split_inclusive(END).filter(|key| !key.trim().is_empty()).map(|key| Zeroizing::new(key.trim().to_owned())));
+        }
+        Ok((text(SIGNING_KEY, &self.signing)?, others))
+    }
+}
+
 /// A key from the file that the environment names, or from the data folder, where it is made on first start. Servers
 /// that share a PostgreSQL must share their keys, so there nothing is made behind their backs.
-fn key_text(
+fn key_file(
     get: &impl Fn(&str) -> Option<String>,
     name: &str,
     default: &Path,
     must_be_given: bool,
     make: impl FnOnce() -> String,
-) -> Result<Zeroizing<String>, String> {
+) -> Result<(PathBuf, Zeroizing<String>), String> {
     let given = get(name);
     if given.is_none() && must_be_given {
         return Err(format!("{name}: with PostgreSQL this key must be given, since all servers share it (README: deployment)"));
     }
     let path = given.as_ref().map_or_else(|| default.to_owned(), PathBuf::from);
-    match std::fs::read_to_string(&path) {
+    let text = match std::fs::read_to_string(&path) {
         Ok(text) if text.trim().is_empty() => Err(format!("{name}: {} is empty", path.display())),
         Ok(text) => Ok(Zeroizing::new(text)),
         Err(error) if given.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
@@ -165,14 +232,24 @@ fn key_text(
             std::fs::read_to_string(&path).map(Zeroizing::new).map_err(|e| format!("{name}: {}: {e}", path.display()))
         }
         Err(error) => Err(format!("{name}: {}: {error}", path.display())),
-    }
+    };
+    Ok((path, text?))
+}
+
+/// Makes a folder that only its owner can enter; one that is there already stays as it is.
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 /// Writes a new file that only its owner can read, whole or not at all; one that is there already stays as it is.
 fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+        private_folder(folder)?;
     }
     let draft = path.with_extension(format!("new-{}", std::process::id()));
     let mut options = std::fs::OpenOptions::new();

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::app::Facts;
 use crate::db::{Db, migrations};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
 /// How the service is.
 #[derive(Serialize, ToSchema)]
@@ -24,17 +24,21 @@ pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: "ok" })
 }
 
-/// The database answers and is up to date. A balancer should send no requests while this is 503.
+/// The database answers and is up to date, and the server is not about to stop. A balancer should send no requests while this is 503.
 #[utoipa::path(operation_id = "health_ready", tag = "service", summary = "可以接受请求 / It can work", security(()), responses((status = 200, description = "It can work.", body = Health)))]
 #[get("/health/ready")]
-pub async fn ready(db: web::Data<Db>) -> Result<HttpResponse> {
+pub async fn ready(db: web::Data<Db>, facts: web::Data<Facts>) -> Result<HttpResponse> {
+    if facts.draining() {
+        return Err(Error::because(Code::Overloaded, "服务正在停止", "the server is stopping").retry_after(1));
+    }
     let pending = db.read(|conn| migrations::pending(conn).map_err(|_| Error::database_away())).await?;
     if pending {
         return Err(Error::because(
-            crate::error::Code::DatabaseUnavailable,
+            Code::DatabaseUnavailable,
             "数据库结构尚未更新，请运行 yiyong migrate",
             "the database is not up to date; run yiyong migrate",
-        ));
+        )
+        .retry_after(2));
     }
     Ok(HttpResponse::Ok().json(Health { status: "ok" }))
 }

@@ -15,7 +15,7 @@
 //! | [`vault`] | sealing of personal identifiers |
 //! | [`audit`] | who did what, in the transaction of the deed |
 //! | [`imports`] | files into records |
-//! | [`demo`] | the real input of 2022, as files for the import |
+//! | [`demo`] | the records of 2022 as files, and the demonstration that loads them over HTTP |
 //! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
 //! | [`reports`] | figures set into documents |
 //! | [`resources`] | one slice per URL segment |

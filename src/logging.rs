@@ -20,9 +20,9 @@ impl<'kvs> VisitSource<'kvs> for Fields<'_> {
     }
 }
 
-/// Starts logging by `YIYONG_LOG`; a second start changes nothing.
-pub fn start() {
-    let filter = env_logger::Env::default().filter_or("YIYONG_LOG", "info");
+/// Starts logging by `YIYONG_LOG`, or else from this level on; a second start changes nothing.
+pub fn start(level: &str) {
+    let filter = env_logger::Env::default().filter_or("YIYONG_LOG", level);
     let _ = env_logger::Builder::from_env(filter)
         .format(|out, record| {
             let mut line = Map::new();

@@ -1,15 +1,19 @@
 //! The command line.
 
 use std::io::{IsTerminal, Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use futures_util::future::{Either, select};
 use yiyong::app::{self, Service};
 use yiyong::auth::UserKind;
 use yiyong::auth::operator::{self, NewOperatorUser};
-use yiyong::config::Config;
+use yiyong::config::{self, Config};
 use yiyong::db::migrations;
+use yiyong::demo::{self, Account};
 use yiyong::error::Error;
 use yiyong::logging;
 use yiyong::policy::Role;
@@ -28,8 +32,12 @@ struct Cli {
 enum Command {
     /// Serve the API.
     Serve,
+    /// Serve the records of 2022 from a database of their own, with one account per role; nothing is kept afterwards.
+    Demo,
     /// Bring the database up to date.
     Migrate,
+    /// Ask the server on this machine whether it lives: for a container's health check.
+    Health,
     /// Print the OpenAPI document.
     Openapi,
     /// Users, from the command line: for the first administrator.
@@ -55,12 +63,13 @@ enum UserCommand {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start();
+    // A line per request would break the progress bar to pieces.
+    logging::start(if matches!(cli.command, Command::Demo) { "warn" } else { "info" });
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            // One clear line, whatever the log level.
-            let _ = writeln!(std::io::stderr(), "yiyong: {message}");
+            // One clear line, whatever the log level; libpq likes to take several.
+            let _ = writeln!(std::io::stderr(), "yiyong: {}", message.split_whitespace().collect::<Vec<_>>().join(" "));
             ExitCode::FAILURE
         }
     }
@@ -79,7 +88,13 @@ fn run(command: Command) -> Result<(), String> {
             }
             Ok(())
         }
+        Command::Health => {
+            let address = config::own_address()?;
+            let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(2))).build().into();
+            agent.get(format!("http://{address}/health/live")).call().map(|_| ()).map_err(|e| format!("{address} is not well: {e}"))
+        }
         Command::Serve => serve(&Config::from_env()?),
+        Command::Demo => demonstrate(),
         Command::User(UserCommand::Create { role, username, name, organization }) => {
             let config = Config::from_env()?;
             if config.migrate_at_start {
@@ -100,21 +115,70 @@ fn run(command: Command) -> Result<(), String> {
 }
 
 fn migrate(config: &Config) -> Result<Vec<String>, String> {
-    let mut connection =
-        config.target.connect(std::time::Duration::from_secs(600)).map_err(|e| format!("the database can't be opened: {e}"))?;
+    let mut connection = config.target.connect(Duration::from_secs(600)).map_err(|e| format!("the database can't be opened: {e}"))?;
     migrations::up(&mut connection).map_err(|e| format!("the database can't be brought up to date: {e}"))
 }
 
-fn serve(config: &Config) -> Result<(), String> {
+/// The service, and the listener that it will answer on.
+fn prepared(config: &Config) -> Result<(Service, TcpListener, SocketAddr), String> {
     if config.migrate_at_start {
         migrate(config)?;
     }
     let service = Service::new(config)?;
     let listener = TcpListener::bind(config.bind).map_err(|e| format!("YIYONG_BIND: {} can't be listened on: {e}", config.bind))?;
-    log::info!("serving on http://{} with {:?}; reference at /docs/", config.bind, config.target);
+    let address = listener.local_addr().map_err(|e| e.to_string())?;
+    Ok((service, listener, address))
+}
+
+fn serve(config: &Config) -> Result<(), String> {
+    let (service, listener, address) = prepared(config)?;
+    log::info!("serving on http://{address} with {:?}; reference at /docs/", config.target);
     actix_web::rt::System::new()
-        .block_on(async { app::serve(service, listener, config.workers, config.db_connections as usize)?.await })
+        .block_on(app::serve_until_told(service, listener, config.workers, config.db_connections as usize, config.drain))
         .map_err(|e| e.to_string())
+}
+
+/// Serves from a folder that goes with the process, and loads the records into it meanwhile.
+fn demonstrate() -> Result<(), String> {
+    let folder = tempfile::Builder::new().prefix("yiyong-demo-").tempdir().map_err(|e| format!("no folder for the demonstration: {e}"))?;
+    let path = folder.path().display().to_string();
+    let config = Config::from_lookup(|name| match name {
+        "DATABASE_URL" | "YIYONG_SIGNING_KEY_FILE" | "YIYONG_DATA_KEY_FILE" => None,
+        "YIYONG_DATA_DIR" => Some(path.clone()),
+        other => std::env::var(other).ok().filter(|value| !value.is_empty()),
+    })?;
+    let (service, listener, address) = prepared(&config)?;
+    let (db, base) = (service.db.clone(), format!("http://{address}"));
+    let loading_from = base.clone();
+    actix_web::rt::System::new().block_on(async move {
+        let serving = app::serve_until_told(service, listener, config.workers, config.db_connections as usize, config.drain);
+        let loading = actix_web::web::block(move || demo::load(&db, &loading_from));
+        match select(pin!(serving), pin!(loading)).await {
+            Either::Left((stopped, _)) => stopped.map_err(|e| e.to_string()),
+            Either::Right((loaded, serving)) => {
+                introduce(&loaded.map_err(|e| e.to_string())??, &base).map_err(|e| e.to_string())?;
+                serving.await.map_err(|e| e.to_string())
+            }
+        }
+    })
+}
+
+/// Says where to look, and as whom.
+fn introduce(accounts: &[Account], base: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "2022 年的记录已载入。/ The records of 2022 are loaded. Ctrl-C ends it; nothing is kept.\n")?;
+    for account in accounts {
+        let place = account.organization.unwrap_or("*");
+        writeln!(out, "  {:<24} {}   {place:<12} {}", account.username, account.password.as_str(), account.label_zh)?;
+    }
+    writeln!(out, "\n接口文档 / reference   {base}/docs/")?;
+    writeln!(out, "年度报告 / the report   {base}/api/v1/reports/annual/2022")?;
+    writeln!(
+        out,
+        "\ntoken=$(curl -s {base}/api/v1/auth/login -H 'Content-Type: application/json' -d '{{\"username\":\"demo-leader\",\"password\":\"…\"}}' | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n\
+         curl -s {base}/api/v1/reports/annual/2022 -H 'Accept: text/markdown' -H \"Authorization: Bearer $token\""
+    )?;
+    out.flush()
 }
 
 /// From the terminal, unseen and twice; or the first line of standard input.

@@ -60,7 +60,7 @@ impl Vault {
     }
 
     /// The same for the same value of the same kind, and tells nothing else.
-    pub fn hash(&self, kind: &str, plain: &str) -> Vec<u8> {
+    pub fn hash(&self, kind: &str, plain: impl AsRef<[u8]>) -> Vec<u8> {
         self.index.clone().chain_update(kind).chain_update([0]).chain_update(plain).finalize().into_bytes().to_vec()
     }
 }

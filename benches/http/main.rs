@@ -4,6 +4,7 @@
 //! `cargo bench` prints the table of the README; `cargo bench -- --quick` goes through the same with a small world, to see
 //! that it works, and `cargo bench -- --plans postgres://…` shows how PostgreSQL answers each list. Load generator, service and database share the machine, so the ratios tell more than the rates.
 
+#[allow(dead_code)] // The tests use more of it.
 #[path = "../../tests/api/cluster.rs"]
 mod cluster;
 mod create;
@@ -147,7 +148,7 @@ fn main() {
     let mut memory = Vec::new();
     let folder = tempfile::tempdir().expect("a folder");
     memory.push(measure(plan, &Ground::sqlite(folder.path()), None, folder.path()));
-    match std::env::var("TEST_DATABASE_URL").ok().or_else(|| cluster::start(CLUSTER)) {
+    match std::env::var("TEST_DATABASE_URL").ok().or_else(|| cluster::Cluster::start(CLUSTER).map(|cluster| cluster.url())) {
         Some(cluster) => {
             let folder = tempfile::tempdir().expect("a folder");
             let ground = Ground::postgres(&cluster);

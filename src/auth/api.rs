@@ -10,7 +10,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
 use super::session::{self, Refreshed};
-use super::{Auth, Caller, UserKind, UserStatus, password, token};
+use super::{Auth, Caller, UserKind, UserStatus, password, throttle, token};
 use crate::db::{Db, Deed};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Area, Role, allows};
@@ -18,10 +18,6 @@ use crate::schema::users;
 use crate::types::{Id, Instant, TextEnum};
 use crate::web::contract::Contract;
 use crate::web::{body, frame};
-
-/// Failures in a row that cost nothing; after them the account waits, longer each time.
-const FREE_FAILURES: i32 = 5;
-const LONGEST_WAIT_SECONDS: i64 = 300;
 
 pub fn mount(config: &mut ServiceConfig<'_>) {
     config
@@ -78,6 +74,11 @@ fn deed(request: &HttpRequest, actor_id: Option<Id>) -> Deed {
 /// The way in, for people and programs alike: the same answer for whatever is wrong.
 async fn sign_in(request: &HttpRequest, auth: &Auth, db: &Db, credentials: Credentials, kind: UserKind) -> Result<SignedIn> {
     type Row = (Id, String, UserStatus, UserKind, bool, i32, Option<Instant>);
+    let wait = |seconds: u32| Error::new(Code::TooManyRequests).retry_after(seconds);
+    let address = auth.throttle.address(request);
+    if let Some(seconds) = address.and_then(|address| auth.throttle.address_wait(address)) {
+        return Err(wait(seconds));
+    }
     let username = credentials.username.clone();
     let user: Option<Row> = db
         .read(move |conn| {
@@ -97,44 +98,76 @@ async fn sign_in(request: &HttpRequest, auth: &Auth, db: &Db, credentials: Crede
         })
         .await?;
     let now = Instant::now();
-    if let Some(until) = user.as_ref().and_then(|user| user.6).filter(|until| *until > now) {
-        let seconds = u32::try_from(until.seconds_since(now).max(1)).unwrap_or(1);
-        return Err(Error::new(Code::TooManyRequests).retry_after(seconds));
+    // Where the owner has signed in from before, only failures from there count.
+    let familiar = address.filter(|_| user.is_some()).and_then(|address| auth.throttle.familiar_wait(&credentials.username, address));
+    let waits = match (familiar, &user) {
+        (Some(waits), _) => waits,
+        (None, Some(user)) => user.6.filter(|until| *until > now).map(|until| u32::try_from(until.seconds_since(now).max(1)).unwrap_or(1)),
+        (None, None) => auth.throttle.unknown_wait(&credentials.username),
+    };
+    if let Some(seconds) = waits {
+        return Err(wait(seconds));
     }
-    let _permit = auth.hashing.acquire().await.map_err(Error::internal)?;
+    let turn = password::turn().await?;
     let hash = user.as_ref().map(|user| user.1.clone());
     let password = zeroize::Zeroizing::new(credentials.password);
-    let right = db.block_long(move || password::verify(&password, hash.as_deref())).await?;
-    drop(_permit);
-    let Some((user_id, _, status, user_kind, must_change_password, failures, _)) = user else {
-        return Err(Error::new(Code::InvalidCredentials));
-    };
-    let admitted = right && status == UserStatus::Active && user_kind == kind;
-    let begun = db
-        .write_value(deed(request, Some(user_id)), move |tx| {
-            if admitted {
-                diesel::update(users::table.filter(users::id.eq(user_id)))
-                    .set((users::failed_attempts.eq(0), users::locked_until.eq(None::<Instant>)))
-                    .execute(tx.conn)?;
-                let begun = session::begin(tx, user_id, kind == UserKind::Person)?;
-                tx.audit("login", "users", Some(user_id), None, None);
-                return Ok(Some(begun));
-            }
-            let over = failures + 1 - FREE_FAILURES;
-            let until = (over > 0).then(|| tx.now.plus_seconds((1_i64 << over.min(9)).min(LONGEST_WAIT_SECONDS)));
-            diesel::update(users::table.filter(users::id.eq(user_id)))
-                .set((users::failed_attempts.eq(users::failed_attempts + 1), users::locked_until.eq(until)))
-                .execute(tx.conn)?;
-            tx.audit("login_failed", "users", Some(user_id), None, None);
-            Ok(None)
+    let (right, renewed) = db
+        .block_long(move || {
+            let right = password::verify(&password, hash.as_deref())?;
+            let outdated = right && hash.as_deref().is_some_and(password::is_outdated);
+            Ok((right, if outdated { Some(password::hash(&password)?) } else { None }))
         })
         .await?;
-    let (session_id, refresh_token) = begun.ok_or_else(|| Error::new(Code::InvalidCredentials))?;
+    drop(turn);
+    let known = user.as_ref().map(|user| (user.0, user.5));
+    let admitted = user.filter(|(_, _, status, user_kind, ..)| right && *status == UserStatus::Active && *user_kind == kind);
+    let Some((user_id, _, _, _, must_change_password, ..)) = admitted else {
+        if let Some(address) = address {
+            auth.throttle.address_failed(address);
+        }
+        match (known, familiar, address) {
+            (None, ..) => auth.throttle.unknown_failed(&credentials.username),
+            (Some(_), Some(_), Some(address)) => auth.throttle.familiar_failed(&credentials.username, address),
+            _ => {}
+        }
+        // An unknown name costs a write as well, so that time doesn't tell it either. What was typed isn't noted: it
+        // may have been the password.
+        let user_id = known.map(|(user_id, _)| user_id);
+        let counted = known.filter(|_| familiar.is_none());
+        db.write_value(deed(request, user_id), move |tx| {
+            if let Some((user_id, failures)) = counted {
+                let until = throttle::wait_seconds(failures + 1).map(|seconds| tx.now.plus_seconds(seconds));
+                diesel::update(users::table.filter(users::id.eq(user_id)))
+                    .set((users::failed_attempts.eq(users::failed_attempts + 1), users::locked_until.eq(until)))
+                    .execute(tx.conn)?;
+            }
+            tx.audit("login_failed", "users", user_id, None, None);
+            Ok(())
+        })
+        .await?;
+        return Err(Error::new(Code::InvalidCredentials));
+    };
+    let (session_id, refresh_token) = db
+        .write_value(deed(request, Some(user_id)), move |tx| {
+            diesel::update(users::table.filter(users::id.eq(user_id)))
+                .set((users::failed_attempts.eq(0), users::locked_until.eq(None::<Instant>)))
+                .execute(tx.conn)?;
+            if let Some(hash) = &renewed {
+                diesel::update(users::table.filter(users::id.eq(user_id))).set(users::password_hash.eq(hash)).execute(tx.conn)?;
+            }
+            let begun = session::begin(tx, user_id, kind == UserKind::Person)?;
+            tx.audit("login", "users", Some(user_id), None, None);
+            Ok(begun)
+        })
+        .await?;
+    if let Some(address) = address {
+        auth.throttle.signed_in(&credentials.username, address);
+    }
     Ok(SignedIn { user_id, username: credentials.username, session_id, refresh_token, must_change_password })
 }
 
 fn tokens(auth: &Auth, signed_in: SignedIn) -> Result<HttpResponse> {
-    let access_token = auth.keys.issue(signed_in.user_id, &signed_in.username, signed_in.session_id, Instant::now())?;
+    let access_token = auth.keys().issue(signed_in.user_id, &signed_in.username, signed_in.session_id, Instant::now())?;
     Ok(HttpResponse::Ok().json(Tokens {
         access_token,
         token_type: "Bearer",
@@ -144,7 +177,8 @@ fn tokens(auth: &Auth, signed_in: SignedIn) -> Result<HttpResponse> {
     }))
 }
 
-/// Signs a person in. After several failures in a row the account waits a little longer each time.
+/// Signs a person in. After several failures in a row the account waits a little longer each time (429), but not where
+/// it has been signed in to before; an address that fails very often waits as well.
 #[utoipa::path(operation_id = "auth_login", tag = "auth", summary = "登录 / Sign in", security(()),
     request_body(content = Credentials),
     responses((status = 200, description = "Signed in.", body = Tokens)))]
@@ -202,8 +236,8 @@ pub async fn refresh(request: HttpRequest, auth: web::Data<Auth>, db: web::Data<
     let given: RefreshToken = body::typed(&request, &mut payload).await?;
     match db.write_value(deed(&request, None), move |tx| session::refresh(tx, &given.refresh_token)).await? {
         Refreshed::Refused => Err(session::refused()),
-        Refreshed::Renewed { user_id, username, session_id, refresh_token } => {
-            tokens(&auth, SignedIn { user_id, username, session_id, refresh_token: Some(refresh_token), must_change_password: false })
+        Refreshed::Renewed { user_id, username, session_id, refresh_token, must_change_password } => {
+            tokens(&auth, SignedIn { user_id, username, session_id, refresh_token: Some(refresh_token), must_change_password })
         }
     }
 }
@@ -211,14 +245,13 @@ pub async fn refresh(request: HttpRequest, auth: web::Data<Auth>, db: web::Data<
 /// Ends the session, everywhere at once.
 #[utoipa::path(operation_id = "auth_logout", tag = "auth", summary = "退出 / Sign out", responses((status = 204, description = "Signed out.")))]
 #[post("/auth/logout")]
-pub async fn logout(request: HttpRequest, caller: Caller, auth: web::Data<Auth>, db: web::Data<Db>) -> Result<HttpResponse> {
+pub async fn logout(request: HttpRequest, caller: Caller, db: web::Data<Db>) -> Result<HttpResponse> {
     let session_id = caller.actor.session_id;
     db.write_value(deed(&request, Some(caller.actor.id)), move |tx| {
         tx.audit("logout", "sessions", Some(session_id), None, None);
         session::end(tx, session_id, "logout")
     })
     .await?;
-    auth.forget(session_id);
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -226,20 +259,13 @@ pub async fn logout(request: HttpRequest, caller: Caller, auth: web::Data<Auth>,
 #[utoipa::path(operation_id = "auth_revoke", tag = "auth", summary = "吊销续期凭证 / Revoke a refresh token", security(()),
     request_body(content = RefreshToken), responses((status = 200, description = "It does not work any more.")))]
 #[post("/auth/revoke")]
-pub async fn revoke(request: HttpRequest, auth: web::Data<Auth>, db: web::Data<Db>, mut payload: web::Payload) -> Result<HttpResponse> {
+pub async fn revoke(request: HttpRequest, db: web::Data<Db>, mut payload: web::Payload) -> Result<HttpResponse> {
     let given: RefreshToken = body::typed(&request, &mut payload).await?;
-    let ended = db
-        .write_value(deed(&request, None), move |tx| {
-            let found = session::of_token(tx, &given.refresh_token)?;
-            if let Some(session_id) = found {
-                session::end(tx, session_id, "revoked")?;
-            }
-            Ok(found)
-        })
-        .await?;
-    if let Some(session_id) = ended {
-        auth.forget(session_id);
-    }
+    db.write_value(deed(&request, None), move |tx| match session::of_token(tx, &given.refresh_token)? {
+        Some(session_id) => session::end(tx, session_id, "revoked"),
+        None => Ok(()),
+    })
+    .await?;
     Ok(HttpResponse::new(StatusCode::OK))
 }
 
@@ -329,20 +355,15 @@ pub struct PasswordChange {
 #[utoipa::path(operation_id = "auth_password", tag = "auth", summary = "修改密码 / Change the password",
     request_body(content = PasswordChange), responses((status = 204, description = "Changed.")))]
 #[post("/auth/password")]
-pub async fn change_password(
-    request: HttpRequest,
-    caller: Caller,
-    auth: web::Data<Auth>,
-    db: web::Data<Db>,
-    mut payload: web::Payload,
-) -> Result<HttpResponse> {
+pub async fn change_password(request: HttpRequest, caller: Caller, db: web::Data<Db>, mut payload: web::Payload) -> Result<HttpResponse> {
     let change: PasswordChange = body::typed(&request, &mut payload).await?;
-    if let Some(flaw) = password::flaw(&change.new_password, &caller.actor.username) {
+    let (id, session_id) = (caller.actor.id, caller.actor.session_id);
+    let (kept, kind): (String, UserKind) =
+        db.read(move |conn| Ok(users::table.filter(users::id.eq(id)).select((users::password_hash, users::kind)).first(conn)?)).await?;
+    if let Some(flaw) = password::flaw(kind, &change.new_password, &caller.actor.username) {
         return Err(Error::field("/new_password", "weak_password", flaw.zh, flaw.en));
     }
-    let (id, session_id) = (caller.actor.id, caller.actor.session_id);
-    let kept: String = db.read(move |conn| Ok(users::table.filter(users::id.eq(id)).select(users::password_hash).first(conn)?)).await?;
-    let permit = auth.hashing.acquire().await.map_err(Error::internal)?;
+    let turn = password::turn().await?;
     let hash = db
         .block_long(move || {
             if !password::verify(&change.current_password, Some(&kept))? {
@@ -351,7 +372,7 @@ pub async fn change_password(
             password::hash(&change.new_password)
         })
         .await?;
-    drop(permit);
+    drop(turn);
     db.write_value(deed(&request, Some(id)), move |tx| {
         diesel::update(users::table.filter(users::id.eq(id)))
             .set((
@@ -365,7 +386,6 @@ pub async fn change_password(
         session::end_others(tx, id, Some(session_id), "password changed")
     })
     .await?;
-    auth.forget(session_id);
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -413,5 +433,5 @@ pub async fn dictionaries(_caller: Caller, contract: web::Data<Contract>) -> Htt
 #[utoipa::path(operation_id = "jwks", tag = "auth", summary = "公钥 / Public keys", security(()), responses((status = 200, description = "A JSON Web Key Set.", body = Value)))]
 #[get("/.well-known/jwks.json")]
 pub async fn jwks(auth: web::Data<Auth>) -> HttpResponse {
-    HttpResponse::Ok().json(auth.keys.jwks())
+    HttpResponse::Ok().json(auth.keys().jwks())
 }

@@ -2,27 +2,28 @@
 
 mod api;
 pub mod operator;
-mod password;
-mod session;
+pub(crate) mod password;
+pub(crate) mod session;
+mod throttle;
 mod token;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant as Clock};
 
 use actix_web::{HttpMessage, HttpRequest, dev, http::header, web};
 use diesel::prelude::*;
-use tokio::sync::Semaphore;
-use zeroize::Zeroizing;
 
 pub use api::{jwks, mount};
 pub use token::Keys;
 
-use crate::db::{AnyConnection, Db};
-use crate::error::{Code, Error, Language, Result};
-use crate::policy::{Actor, Grant};
+use crate::config::SigningKeyFiles;
+use crate::db::{AnyConnection, Db, Tx};
+use crate::error::{Code, Error, Language, Result, Says};
+use crate::policy::{Actor, Grant, Role};
 use crate::schema::{role_grants, sessions, users};
 use crate::types::{Id, Instant, business_today, text_enum};
 use crate::web::frame::RequestFacts;
@@ -43,52 +44,109 @@ text_enum! {
     }
 }
 
-/// How long what a session may do is remembered: a revoked grant counts everywhere after this at the latest.
+/// How long what a session may do is remembered: a grant revoked on another server counts here after this at the
+/// latest, one revoked on this server at once.
 const REMEMBER: Duration = Duration::from_secs(1);
 const REMEMBERED: usize = 10_000;
 
 pub struct AuthConfig {
-    pub signing_pem: Zeroizing<String>,
-    pub previous: Vec<String>,
+    pub key_files: SigningKeyFiles,
     pub issuer: String,
     pub audience: String,
+    pub trusted_proxies: Vec<IpAddr>,
+    pub behind_tls: bool,
+}
+
+/// A caller as read from the database: when, and at which [`Db::standing`].
+#[derive(Clone)]
+struct Remembered {
+    at: Clock,
+    standing: u64,
+    actor: Arc<Actor>,
 }
 
 /// What authentication needs between requests.
 pub struct Auth {
-    keys: Keys,
-    actors: Mutex<HashMap<Id, (Clock, Arc<Actor>)>>,
-    /// Hashing takes 19 MiB and tens of milliseconds: two at a time leave the others room.
-    hashing: Arc<Semaphore>,
+    key_files: SigningKeyFiles,
+    issuer: String,
+    audience: String,
+    keys: RwLock<Arc<Keys>>,
+    actors: Mutex<HashMap<Id, Remembered>>,
+    throttle: throttle::Throttle,
 }
 
 impl Auth {
     pub fn new(config: AuthConfig) -> Result<Self, String> {
-        let keys = Keys::new(&config.signing_pem, &config.previous, config.issuer, config.audience)?;
-        Ok(Self { keys, actors: Mutex::default(), hashing: Arc::new(Semaphore::new(2)) })
+        let AuthConfig { key_files, issuer, audience, trusted_proxies, behind_tls } = config;
+        let keys = RwLock::new(Arc::new(Keys::read(&key_files, &issuer, &audience)?));
+        let throttle = throttle::Throttle::new(trusted_proxies, behind_tls);
+        Ok(Self { key_files, issuer, audience, keys, actors: Mutex::default(), throttle })
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the key files again; tells whether they have changed. Files that can't be read change nothing.
+    pub fn reread_keys(&self) -> Result<bool, String> {
+        let keys = Keys::read(&self.key_files, &self.issuer, &self.audience)?;
+        if keys.are_those_of(&self.keys()) {
+            return Ok(false);
+        }
+        // With the keys goes what they were found to have signed.
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        Ok(true)
     }
 
     async fn actor(&self, db: &Db, token: &str) -> Result<Actor> {
         let now = Instant::now();
-        let claims = self.keys.verify(token, now)?;
+        let claims = self.keys().verify(token, now)?;
+        // Before reading: what changes meanwhile makes what was read count no more.
+        let (at, standing) = (Clock::now(), db.standing());
+        let counts = |known: &Remembered| known.standing == standing && known.at.elapsed() < REMEMBER;
         let remembered = self.actors.lock().unwrap_or_else(PoisonError::into_inner).get(&claims.sid).cloned();
-        if let Some((at, actor)) = remembered.filter(|(at, _)| at.elapsed() < REMEMBER) {
-            let _ = at;
-            return Ok(Actor::clone(&actor));
+        if let Some(known) = remembered.filter(counts) {
+            return Ok(Actor::clone(&known.actor));
         }
-        let read = Clock::now();
         let actor = Arc::new(db.read(move |conn| load(conn, claims.sid, claims.sub, now)).await?);
         let mut actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
         if actors.len() >= REMEMBERED {
-            actors.retain(|_, (at, _)| at.elapsed() < REMEMBER);
+            actors.retain(|_, known| counts(known));
         }
-        actors.insert(claims.sid, (read, actor.clone()));
+        actors.insert(claims.sid, Remembered { at, standing, actor: actor.clone() });
         Ok(Actor::clone(&actor))
     }
+}
 
-    fn forget(&self, session_id: Id) {
-        self.actors.lock().unwrap_or_else(PoisonError::into_inner).remove(&session_id);
+/// What is wrong with a username, if anything.
+pub fn username_flaw(username: &str) -> Option<Says> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+    let fine = (3..=64).contains(&username.len()) && username.chars().all(plain);
+    (!fine).then(|| Says::new("用户名应为 3–64 个小写字母、数字或 . _ -", "a username has 3 to 64 lower-case letters, digits, or . _ -"))
+}
+
+/// Begins a change of users or grants. They are made one at a time on all servers, so that what one of them counted
+/// (what a user holds, which administrators are left) stays so until it is kept.
+pub(crate) fn take_turn(tx: &mut Tx<'_>) -> Result<()> {
+    if let AnyConnection::Pg(c) = &mut *tx.conn {
+        diesel::sql_query("SELECT pg_advisory_xact_lock(7914202202)").execute(c)?;
     }
+    tx.change_standing();
+    Ok(())
+}
+
+/// How many active users administer the whole platform today.
+pub(crate) fn administrators(tx: &mut Tx<'_>) -> Result<i64> {
+    let today = business_today(tx.now);
+    Ok(role_grants::table
+        .inner_join(users::table.on(users::id.eq(role_grants::user_id)))
+        .filter(role_grants::role.eq(Role::PlatformAdmin))
+        .filter(role_grants::organization_id.is_null())
+        .filter(role_grants::from_on.le(today))
+        .filter(role_grants::to_on.is_null().or(role_grants::to_on.ge(today)))
+        .filter(users::status.eq(UserStatus::Active))
+        .count()
+        .get_result(tx.conn)?)
 }
 
 /// Who stands behind a living session, with what they hold today.

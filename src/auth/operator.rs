@@ -3,8 +3,8 @@
 use diesel::prelude::*;
 use zeroize::Zeroizing;
 
-use super::{UserKind, UserStatus, password};
-use crate::db::{AnyConnection, Db, Deed};
+use super::{UserKind, UserStatus, administrators, password, take_turn, username_flaw};
+use crate::db::{Db, Deed};
 use crate::error::{Code, Error, Result};
 use crate::policy::Role;
 use crate::schema::{organizations, role_grants, users};
@@ -21,16 +21,10 @@ pub struct NewOperatorUser {
 
 /// Creates a user with one grant.
 pub fn create_user(db: &Db, user: &NewOperatorUser) -> Result<Id> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
-    if !(3..=64).contains(&user.username.len()) || !user.username.chars().all(plain) {
-        return Err(Error::field(
-            "/username",
-            "invalid_username",
-            "用户名应为 3–64 个小写字母、数字或 . _ -",
-            "a username has 3 to 64 lower-case letters, digits, or . _ -",
-        ));
+    if let Some(flaw) = username_flaw(&user.username) {
+        return Err(Error::field("/username", "invalid_username", flaw.zh, flaw.en));
     }
-    if let Some(flaw) = password::flaw(&user.password, &user.username) {
+    if let Some(flaw) = password::flaw(user.kind, &user.password, &user.username) {
         return Err(Error::field("/password", "weak_password", flaw.zh, flaw.en));
     }
     if user.organization_code.is_none() && user.role != Role::PlatformAdmin {
@@ -39,20 +33,12 @@ pub fn create_user(db: &Db, user: &NewOperatorUser) -> Result<Id> {
     let hash = password::hash(&user.password)?;
     db.write_now(&Deed::of_operator("command line"), |tx| {
         // Two operators at once must not both be first.
-        if let AnyConnection::Pg(c) = &mut *tx.conn {
-            diesel::sql_query("SELECT pg_advisory_xact_lock(7914202202)").execute(c)?;
-        }
+        take_turn(tx)?;
         let taken: i64 = users::table.filter(users::username.eq(&user.username)).count().get_result(tx.conn)?;
         if taken > 0 {
             return Err(Error::because(Code::AlreadyExists, "用户名已存在", "the username exists"));
         }
-        let administrators: i64 = role_grants::table
-            .inner_join(users::table.on(users::id.eq(role_grants::user_id)))
-            .filter(role_grants::role.eq(Role::PlatformAdmin))
-            .filter(users::status.eq(UserStatus::Active))
-            .count()
-            .get_result(tx.conn)?;
-        if user.role == Role::PlatformAdmin && administrators > 0 {
+        if user.role == Role::PlatformAdmin && administrators(tx)? > 0 {
             return Err(Error::because(
                 Code::Conflict,
                 "平台管理员已存在，命令行只用于建立第一位",

@@ -72,12 +72,12 @@ fn keep(tx: &mut Tx<'_>, session_id: Id, token: &str) -> Result<()> {
 
 /// What a refresh came to. A reuse is no error of the transaction: that the family ends must be kept.
 pub enum Refreshed {
-    Renewed { user_id: Id, username: String, session_id: Id, refresh_token: String },
+    Renewed { user_id: Id, username: String, session_id: Id, refresh_token: String, must_change_password: bool },
     Refused,
 }
 
 pub fn refresh(tx: &mut Tx<'_>, token: &str) -> Result<Refreshed> {
-    type Row = (Option<Instant>, Id, Id, String, Option<Instant>, Instant, Instant, super::UserStatus);
+    type Row = (Option<Instant>, Id, Id, String, bool, Option<Instant>, Instant, Instant, super::UserStatus);
     let row: Option<Row> = refresh_tokens::table
         .inner_join(sessions::table.on(sessions::id.eq(refresh_tokens::session_id)))
         .inner_join(users::table.on(users::id.eq(sessions::user_id)))
@@ -87,6 +87,7 @@ pub fn refresh(tx: &mut Tx<'_>, token: &str) -> Result<Refreshed> {
             sessions::id,
             users::id,
             users::username,
+            users::must_change_password,
             sessions::ended_at,
             sessions::expires_at,
             sessions::last_used_at,
@@ -94,7 +95,7 @@ pub fn refresh(tx: &mut Tx<'_>, token: &str) -> Result<Refreshed> {
         ))
         .first(tx.conn)
         .optional()?;
-    let Some((used_at, session_id, user_id, username, ended_at, expires_at, last_used_at, status)) = row else {
+    let Some((used_at, session_id, user_id, username, must_change_password, ended_at, expires_at, last_used_at, status)) = row else {
         return Ok(Refreshed::Refused);
     };
     let living = ended_at.is_none() && expires_at > tx.now && tx.now.seconds_since(last_used_at) < IDLE_SECONDS;
@@ -103,7 +104,7 @@ pub fn refresh(tx: &mut Tx<'_>, token: &str) -> Result<Refreshed> {
     }
     // The successor follows from the token and the data key, so a retry finds the same without its being kept.
     let refresh_token = URL_SAFE_NO_PAD.encode(tx.vault.hash("refresh token", token));
-    let renewed = Refreshed::Renewed { user_id, username, session_id, refresh_token: refresh_token.clone() };
+    let renewed = Refreshed::Renewed { user_id, username, session_id, refresh_token: refresh_token.clone(), must_change_password };
     // Of two at once, one takes the token; the other finds it just used.
     let taken =
         diesel::update(refresh_tokens::table.filter(refresh_tokens::token_hash.eq(hash(token))).filter(refresh_tokens::used_at.is_null()))
@@ -123,6 +124,7 @@ pub fn refresh(tx: &mut Tx<'_>, token: &str) -> Result<Refreshed> {
 }
 
 pub fn end(tx: &mut Tx<'_>, session_id: Id, because: &str) -> Result<()> {
+    tx.change_standing();
     diesel::update(sessions::table.filter(sessions::id.eq(session_id)).filter(sessions::ended_at.is_null()))
         .set((sessions::ended_at.eq(Some(tx.now)), sessions::ended_because.eq(Some(because))))
         .execute(tx.conn)?;
@@ -138,8 +140,9 @@ pub fn of_token(tx: &mut Tx<'_>, token: &str) -> Result<Option<Id>> {
         .optional()?)
 }
 
-/// Ends a user's sessions but one.
+/// Ends a user's sessions, but the one to keep.
 pub fn end_others(tx: &mut Tx<'_>, user_id: Id, keep: Option<Id>, because: &str) -> Result<()> {
+    tx.change_standing();
     let keep = keep.unwrap_or_else(Id::new);
     diesel::update(
         sessions::table.filter(sessions::user_id.eq(user_id)).filter(sessions::id.ne(keep)).filter(sessions::ended_at.is_null()),

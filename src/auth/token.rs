@@ -13,7 +13,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
+use crate::config::SigningKeyFiles;
 use crate::error::{Code, Error, Result};
 use crate::types::{Id, Instant};
 
@@ -59,7 +61,7 @@ impl std::fmt::Debug for Keys {
 }
 
 fn verifier(pem: &str) -> Result<Verifier, String> {
-    let key = SigningKey::from_pkcs8_pem(pem).map_err(|_| "a signing key is not an Ed25519 private key in PKCS#8 PEM".to_owned())?;
+    let key = SigningKey::from_pkcs8_pem(pem).map_err(|_| "the key is not an Ed25519 private key in PKCS#8 PEM".to_owned())?;
     let public = key.verifying_key();
     let x = URL_SAFE_NO_PAD.encode(public.as_bytes());
     // RFC 7638: the thumbprint of the members that make the key, in the order of their names.
@@ -69,12 +71,23 @@ fn verifier(pem: &str) -> Result<Verifier, String> {
 }
 
 impl Keys {
-    pub fn new(signing_pem: &str, previous: &[String], issuer: String, audience: String) -> Result<Self, String> {
-        let current = verifier(signing_pem)?;
+    /// From their files.
+    pub fn read(files: &SigningKeyFiles, issuer: &str, audience: &str) -> Result<Self, String> {
+        let (signing, others) = files.read()?;
+        Self::new(&signing, &others, issuer.to_owned(), audience.to_owned())
+    }
+
+    /// Whether the same key signs, and the same ones are accepted.
+    pub fn are_those_of(&self, other: &Self) -> bool {
+        self.verifiers.iter().map(|v| &v.kid).eq(other.verifiers.iter().map(|v| &v.kid))
+    }
+
+    pub fn new(signing_pem: &str, others: &[Zeroizing<String>], issuer: String, audience: String) -> Result<Self, String> {
+        let current = verifier(signing_pem).map_err(|e| format!("YIYONG_SIGNING_KEY_FILE: {e}"))?;
         let kid = current.kid.clone();
         let mut verifiers = vec![current];
-        for pem in previous {
-            verifiers.push(verifier(pem)?);
+        for pem in others {
+            verifiers.push(verifier(pem).map_err(|e| format!("YIYONG_OTHER_SIGNING_KEY_FILES: {e}"))?);
         }
         let signing = EncodingKey::from_ed_pem(signing_pem.as_bytes()).map_err(|e| e.to_string())?;
         Ok(Self { kid, signing, verifiers, issuer, audience, seen: Mutex::default() })

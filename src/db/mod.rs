@@ -41,17 +41,22 @@ macro_rules! held {
 }
 pub(crate) use held;
 
-/// Inserts a slice of rows. On PostgreSQL many of them go by COPY, which takes them three times as fast as statements
-/// do; SQLite has nothing faster than statements of many rows, in chunks that stay below its limit on bound values.
+/// Inserts a slice of rows. One row is a statement that is prepared once and kept. On PostgreSQL many go by COPY, which
+/// takes them three times as fast as statements do; SQLite has nothing faster than statements of many rows, in chunks
+/// that stay below its limit on bound values.
 macro_rules! insert_all {
     ($connection:expr, $table:expr, $rows:expr) => {{
-        match $connection {
-            $crate::db::AnyConnection::Pg(c) if $rows.len() >= 100 => {
-                diesel::ExecuteCopyFromDsl::execute(diesel::copy_from($table).from_insertable(&$rows[..]), c).map(|_| ())
+        match (&mut *$connection, &$rows[..]) {
+            (_, []) => Ok(()),
+            (connection, [row]) => $crate::db::each!(connection, c => {
+                diesel::RunQueryDsl::execute(diesel::insert_into($table).values(row), c).map(|_| ())
+            }),
+            ($crate::db::AnyConnection::Pg(c), rows) if rows.len() >= 100 => {
+                diesel::ExecuteCopyFromDsl::execute(diesel::copy_from($table).from_insertable(rows), c).map(|_| ())
             }
-            connection => {
+            (connection, rows) => {
                 let mut result: diesel::QueryResult<()> = Ok(());
-                for chunk in $rows.chunks(500) {
+                for chunk in rows.chunks(500) {
                     result = $crate::db::each!(&mut *connection, c => {
                         diesel::RunQueryDsl::execute(diesel::insert_into($table).values(chunk), c).map(|_| ())
                     });

@@ -1,10 +1,13 @@
 //! The pool, and the way from an async handler to a blocking query and back.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use actix_web::web;
+use diesel::connection::SimpleConnection;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use tokio::sync::Semaphore;
 
 use super::{AnyConnection, Target};
 use crate::error::{Code, Error, Result};
@@ -14,11 +17,14 @@ use crate::vault::Vault;
 pub struct Connection {
     inner: AnyConnection,
     lost: bool,
+    /// How many losses there had been when this connection was last known to work.
+    proven_at: u64,
 }
 
 struct Connector {
     target: Target,
     statement_timeout: Duration,
+    losses: Arc<AtomicU64>,
 }
 
 impl r2d2::ManageConnection for Connector {
@@ -26,7 +32,8 @@ impl r2d2::ManageConnection for Connector {
     type Error = diesel::ConnectionError;
 
     fn connect(&self) -> Result<Connection, Self::Error> {
-        Ok(Connection { inner: self.target.connect(self.statement_timeout)?, lost: false })
+        let proven_at = self.losses.load(Ordering::Acquire);
+        Ok(Connection { inner: self.target.connect(self.statement_timeout)?, lost: false, proven_at })
     }
 
     fn is_valid(&self, _: &mut Connection) -> Result<(), Self::Error> {
@@ -56,6 +63,7 @@ pub fn is_connection_loss(error: &DieselError) -> bool {
                 "shutting down",
                 "starting up",
                 "could not receive data",
+                "could not send data",
                 "SSL connection has been closed",
             ]
             .iter()
@@ -65,34 +73,49 @@ pub fn is_connection_loss(error: &DieselError) -> bool {
     }
 }
 
+/// How long work that nobody waits for, such as the command line's, waits for a connection.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The service's database. Cheap to clone.
 #[derive(Clone)]
 pub struct Db {
     pool: Arc<r2d2::Pool<Connector>>,
+    /// One permit for each connection, waited for before a thread is taken: when the database hangs, as many threads
+    /// hang as there are connections, and who waits in vain leaves nothing behind.
+    turns: Arc<Semaphore>,
+    /// How many connections have been found dead: one tells that the others may be, too.
+    losses: Arc<AtomicU64>,
     target: Target,
     vault: Arc<Vault>,
     answer_within: Duration,
     running: super::write::Running,
     tree: super::tree::Tree,
+    standing: Arc<AtomicU64>,
 }
 
 impl Db {
     /// A pool that opens its connections when they are first needed.
     pub fn new(target: Target, connections: u32, answer_within: Duration, vault: Arc<Vault>) -> Self {
+        let losses = Arc::new(AtomicU64::new(0));
+        let connector = Connector { target: target.clone(), statement_timeout: Duration::from_secs(30), losses: losses.clone() };
         let pool = r2d2::Pool::builder()
             .max_size(connections)
             .min_idle(Some(0))
             .test_on_check_out(false)
-            .connection_timeout(Duration::from_secs(2))
+            // Also the longest pause between two attempts to connect, and so how soon a returned database is noticed.
+            .connection_timeout(PATIENCE)
             .error_handler(Box::new(QuietHandler))
-            .build_unchecked(Connector { target: target.clone(), statement_timeout: Duration::from_secs(30) });
+            .build_unchecked(connector);
         Self {
             pool: Arc::new(pool),
+            turns: Arc::new(Semaphore::new(connections as usize)),
+            losses,
             target,
             vault,
             answer_within,
             running: super::write::Running::default(),
             tree: super::tree::Tree::default(),
+            standing: Arc::default(),
         }
     }
 
@@ -109,48 +132,98 @@ impl Db {
         &self.tree
     }
 
+    /// Changes whenever this server has changed who may do what: what was read of a caller before doesn't count.
+    pub fn standing(&self) -> u64 {
+        self.standing.load(Ordering::Acquire)
+    }
+
+    pub(super) fn standing_has_changed(&self) {
+        self.standing.fetch_add(1, Ordering::AcqRel);
+    }
+
     pub(super) fn running(&self) -> &super::write::Running {
         &self.running
     }
 
+    /// A connection; after a loss, one that has answered since.
+    fn connection(&self, until: Instant) -> Result<r2d2::PooledConnection<Connector>> {
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let mut pooled = self.pool.get_timeout(left).map_err(|_| Error::database_away())?;
+            let losses = self.losses.load(Ordering::Acquire);
+            if pooled.proven_at == losses || pooled.inner.batch_execute("SELECT 1").is_ok() {
+                pooled.proven_at = losses;
+                return Ok(pooled);
+            }
+            pooled.lost = true;
+        }
+    }
+
     /// Runs blocking work with a connection on this thread. A query that finds the connection dead is tried once
     /// more on a fresh one where `again` allows it.
-    pub fn run<T>(&self, again: bool, mut work: impl FnMut(&mut AnyConnection) -> Result<T>) -> Result<T> {
-        let mut pooled = self.pool.get().map_err(|_| Error::database_away())?;
-        let result = work(&mut pooled.inner);
-        match result {
-            Err(error) if error.code == Code::DatabaseUnavailable => {
-                pooled.lost = true;
-                drop(pooled);
-                if !again {
-                    return Err(error);
+    pub fn run<T>(&self, again: bool, work: impl FnMut(&mut AnyConnection) -> Result<T>) -> Result<T> {
+        self.run_until(Instant::now() + PATIENCE, again, work)
+    }
+
+    /// The same; a connection is waited for until then.
+    pub(super) fn run_until<T>(&self, until: Instant, again: bool, mut work: impl FnMut(&mut AnyConnection) -> Result<T>) -> Result<T> {
+        let mut tried = false;
+        loop {
+            let mut pooled = self.connection(until)?;
+            match work(&mut pooled.inner) {
+                Err(error) if error.code == Code::DatabaseUnavailable => {
+                    pooled.lost = true;
+                    self.losses.fetch_add(1, Ordering::AcqRel);
+                    if tried || !again {
+                        return Err(error);
+                    }
+                    tried = true;
                 }
-                let mut fresh = self.pool.get().map_err(|_| Error::database_away())?;
-                let second = work(&mut fresh.inner);
-                fresh.lost = matches!(&second, Err(e) if e.code == Code::DatabaseUnavailable);
-                second
+                other => return other,
             }
-            other => other,
         }
     }
 
     /// Reads off the event loop. Answers 503 when the database does not answer in time.
     pub async fn read<T: Send + 'static>(&self, work: impl FnMut(&mut AnyConnection) -> Result<T> + Send + 'static) -> Result<T> {
         let db = self.clone();
-        self.block(move || db.run(true, work)).await
+        self.block(move |until| db.run_until(until, true, work)).await
     }
 
-    pub(super) async fn block<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        match tokio::time::timeout(self.answer_within, web::block(work)).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::internal("a database task ended without a result")),
-            Err(_) => Err(Error::database_away()),
-        }
+    /// Runs work that takes a connection, in its turn. It is told until when it is waited for.
+    pub(super) async fn block<T: Send + 'static>(&self, work: impl FnOnce(Instant) -> Result<T> + Send + 'static) -> Result<T> {
+        let until = Instant::now() + self.answer_within;
+        let answer = async {
+            let turn = self.turn().await?;
+            let result = web::block(move || {
+                let result = work(until);
+                drop(turn);
+                result
+            });
+            result.await.map_err(|_| Error::internal("a database task ended without a result"))?
+        };
+        tokio::time::timeout_at(until.into(), answer).await.unwrap_or_else(|_| Err(Error::database_away()))
     }
 
-    /// Blocking work that may take as long as it needs: imports, hashing.
+    /// Like [`Db::block`], but once its turn has come the work may take as long as it needs: an import.
+    pub(super) async fn block_in_turn<T: Send + 'static>(&self, work: impl FnOnce(Instant) -> Result<T> + Send + 'static) -> Result<T> {
+        let until = Instant::now() + self.answer_within;
+        let turn = tokio::time::timeout_at(until.into(), self.turn()).await.unwrap_or_else(|_| Err(Error::database_away()))?;
+        self.block_long(move || {
+            let result = work(until);
+            drop(turn);
+            result
+        })
+        .await
+    }
+
+    /// Blocking work that takes no connection and as long as it needs: hashing.
     pub async fn block_long<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         web::block(work).await.map_err(|_| Error::internal("a long task ended without a result"))?
+    }
+
+    async fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
+        self.turns.clone().acquire_owned().await.map_err(Error::internal)
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant as Clock;
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
 use serde_json::Value;
 
+use super::pool::PATIENCE;
 use super::{AnyConnection, Db, each};
 use crate::audit;
 use crate::error::{Code, Error, Result};
@@ -59,12 +61,18 @@ pub struct Tx<'a> {
     pub actor_id: Option<Id>,
     request_id: &'a str,
     events: Vec<audit::Event>,
+    standing_changed: bool,
 }
 
 impl Tx<'_> {
     /// Who is behind this write; a deed of the command line has nobody.
     pub fn actor(&self) -> Result<Id> {
         self.actor_id.ok_or_else(Error::forbidden)
+    }
+
+    /// Says that this changes who may do what: once it is kept, every caller is read anew.
+    pub fn change_standing(&mut self) {
+        self.standing_changed = true;
     }
 
     /// Notes what was done. The events are written with the deed, or not at all.
@@ -160,13 +168,13 @@ impl Db {
     /// Writes off the event loop; answers 503 when the database does not answer in time.
     pub async fn write(&self, deed: Deed, work: impl FnMut(&mut Tx<'_>) -> Result<Reply> + Send + 'static) -> Result<Reply> {
         let db = self.clone();
-        self.block(move || db.write_now(&deed, work)).await
+        self.block(move |until| db.write_until(until, &deed, work)).await
     }
 
     /// A write that may take as long as it needs.
     pub async fn write_long(&self, deed: Deed, work: impl FnMut(&mut Tx<'_>) -> Result<Reply> + Send + 'static) -> Result<Reply> {
         let db = self.clone();
-        self.block_long(move || db.write_now(&deed, work)).await
+        self.block_in_turn(move |until| db.write_until(until, &deed, work)).await
     }
 
     /// A write whose outcome is a value of the service's own and no reply.
@@ -176,11 +184,15 @@ impl Db {
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let db = self.clone();
-        self.block(move || db.write_now(&deed, |tx| work(tx).map(Plain)).map(|plain| plain.0)).await
+        self.block(move |until| db.write_until(until, &deed, |tx| work(tx).map(Plain)).map(|plain| plain.0)).await
     }
 
     /// Writes on this thread.
-    pub fn write_now<T: Replies>(&self, deed: &Deed, mut work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+    pub fn write_now<T: Replies>(&self, deed: &Deed, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.write_until(Clock::now() + PATIENCE, deed, work)
+    }
+
+    fn write_until<T: Replies>(&self, until: Clock, deed: &Deed, mut work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let _running = match (&deed.once, deed.actor_id) {
             (Some(once), Some(actor_id)) => Some(RunningKey::take(self.running(), actor_id, &once.key)?),
             _ => None,
@@ -188,10 +200,13 @@ impl Db {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.run(false, |conn| attempt(conn, self.vault(), deed, &mut work)) {
+            let mut begun = false;
+            match self.run_until(until, false, |conn| attempt(conn, self, deed, &mut begun, &mut work)) {
                 Err(error) if error.code == Code::Overloaded && tries < TRIES => {
                     std::thread::sleep(std::time::Duration::from_millis(u64::from(tries) * 7));
                 }
+                // A connection that was dead before the transaction began has done nothing.
+                Err(error) if error.code == Code::DatabaseUnavailable && !begun && tries < TRIES && Clock::now() < until => {}
                 other => return other,
             }
         }
@@ -223,19 +238,29 @@ struct Plain<T>(T);
 
 impl<T> Replies for Plain<T> {}
 
-fn attempt<T: Replies>(conn: &mut AnyConnection, vault: &Vault, deed: &Deed, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+fn attempt<T: Replies>(
+    conn: &mut AnyConnection,
+    db: &Db,
+    deed: &Deed,
+    begun: &mut bool,
+    work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>,
+) -> Result<T> {
     let begin = match conn {
         AnyConnection::Pg(_) => "BEGIN",
         AnyConnection::Sqlite(_) => "BEGIN IMMEDIATE",
     };
     each!(&mut *conn, c => AnsiTransactionManager::begin_transaction_sql(c, begin))?;
-    let result = inside(conn, vault, deed, work);
+    *begun = true;
+    let result = inside(conn, db.vault(), deed, work);
     match result {
-        Ok((value, true)) => {
+        Ok(Done { value, kept: true, standing_changed }) => {
             each!(&mut *conn, c => AnsiTransactionManager::commit_transaction(c))?;
+            if standing_changed {
+                db.standing_has_changed();
+            }
             Ok(value)
         }
-        Ok((value, false)) => {
+        Ok(Done { value, kept: false, .. }) => {
             each!(&mut *conn, c => AnsiTransactionManager::rollback_transaction(c))?;
             Ok(value)
         }
@@ -247,18 +272,26 @@ fn attempt<T: Replies>(conn: &mut AnyConnection, vault: &Vault, deed: &Deed, wor
     }
 }
 
-/// The value, and whether to keep what was done.
+/// A value, whether to keep what was done, and whether that changes who may do what.
+struct Done<T> {
+    value: T,
+    kept: bool,
+    standing_changed: bool,
+}
+
 fn inside<T: Replies>(
     conn: &mut AnyConnection,
     vault: &Vault,
     deed: &Deed,
     work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>,
-) -> Result<(T, bool)> {
+) -> Result<Done<T>> {
     let now = Instant::now();
+    // Under the key, since a body may hold a password, which a bare digest would let be guessed.
+    let fingerprint = |once: &Once| vault.hash("request", &once.fingerprint);
     if let (Some(once), Some(actor_id)) = (&deed.once, deed.actor_id) {
         let kept: Option<Kept> = idempotency_keys::table.find((actor_id, &once.key)).first(conn).optional()?;
         if let Some(kept) = kept {
-            if kept.fingerprint != once.fingerprint {
+            if kept.fingerprint != fingerprint(once) {
                 return Err(Error::new(Code::IdempotencyMismatch));
             }
             let reply = Reply {
@@ -268,27 +301,31 @@ fn inside<T: Replies>(
                 body: kept.body,
                 replayed: true,
             };
-            return T::replay(reply).map(|value| (value, false)).ok_or_else(|| Error::internal("a reply that can't be replayed was kept"));
+            return T::replay(reply)
+                .map(|value| Done { value, kept: false, standing_changed: false })
+                .ok_or_else(|| Error::internal("a reply that can't be replayed was kept"));
         }
     }
-    let mut tx = Tx { conn, vault, now, actor_id: deed.actor_id, request_id: &deed.request_id, events: Vec::new() };
+    let mut tx =
+        Tx { conn, vault, now, actor_id: deed.actor_id, request_id: &deed.request_id, events: Vec::new(), standing_changed: false };
     let value = work(&mut tx)?;
     if deed.rolled_back {
-        return Ok((value, false));
+        return Ok(Done { value, kept: false, standing_changed: false });
     }
     tx.flush()?;
+    let standing_changed = tx.standing_changed;
     if let (Some(once), Some(actor_id), Some(reply)) = (&deed.once, deed.actor_id, value.kept()) {
         let kept = Kept {
             actor_id,
             key: once.key.clone(),
-            fingerprint: once.fingerprint.clone(),
+            fingerprint: fingerprint(once),
             status: i32::from(reply.status),
             location: reply.location.clone(),
             etag: reply.etag.clone(),
             body: reply.body.clone(),
             created_at: now,
         };
-        diesel::insert_into(idempotency_keys::table).values(&kept).execute(conn)?;
+        each!(&mut *conn, c => diesel::insert_into(idempotency_keys::table).values(&kept).execute(c))?;
     }
-    Ok((value, true))
+    Ok(Done { value, kept: true, standing_changed })
 }

@@ -265,7 +265,8 @@ impl Import<'_> {
         self.header.iter().find(|(_, i)| self.columns[*i].header == column).map(|(header, _)| header.clone())
     }
 
-    /// Rows that name others of these, such as their parents, are written after them.
+    /// Rows that name others of these, such as their parents, are written after them. Over more than one chunk it is the
+    /// file that puts parents first.
     fn write(&mut self, tx: &mut Tx<'_>, mut rows: Vec<Row>) -> Result<()> {
         let own: Vec<String> =
             self.columns.iter().filter(|c| c.refers_to == Some(self.verbs.name())).map(|c| c.field().to_owned()).collect();
@@ -331,9 +332,10 @@ impl Import<'_> {
                     None => {
                         broken.insert(row.number);
                         let label = target.label();
+                        // Without the cell's text: faults are kept, and in a row that has slipped it may be a number.
                         let says = Says::new(
-                            format!("没有编码为“{code}”的{}，或不在您的管辖范围内", label.0),
-                            format!("there is no {} with the code '{code}' in your scope", label.1),
+                            format!("没有此编码的{}，或不在您的管辖范围内", label.0),
+                            format!("there is no {} with this code in your scope", label.1),
                         );
                         self.fault(row.number, Some(header.clone()), "unknown_reference", &says);
                     }

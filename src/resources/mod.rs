@@ -19,10 +19,12 @@ pub mod persons;
 pub mod placements;
 pub mod publicity_assets;
 pub mod references;
+pub mod role_grants;
 pub mod rules;
 pub mod stages;
 pub mod targets;
 pub mod trainings;
+pub mod users;
 pub mod volunteer_teams;
 pub mod volunteers;
 pub mod welfare_batches;
@@ -59,5 +61,7 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<welfare_programmes::WelfareProgrammes>::new())),
         Box::leak(Box::new(Of::<welfare_batches::WelfareBatches>::new())),
         Box::leak(Box::new(Of::<disbursements::Disbursements>::new())),
+        Box::leak(Box::new(Of::<users::Users>::new())),
+        Box::leak(Box::new(Of::<role_grants::RoleGrants>::new())),
     ]
 }

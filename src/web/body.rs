@@ -3,31 +3,61 @@
 use std::fmt;
 use std::time::Duration;
 
+use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, web};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 use validator::Validate;
 
 use super::shape::Shape;
-
+use crate::app::Facts;
 use crate::error::{Code, Error, Result};
 
 /// The largest JSON body, in bytes.
 pub const JSON_LIMIT: usize = 1024 * 1024;
 const DEPTH_LIMIT: u8 = 32;
-/// How long a JSON body may take to arrive.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// The slowest that a file may come in, in bytes a second, once its time for a start is over.
+const SLOWEST: u64 = 1024;
+
+/// How long a body may take to arrive.
+fn within(request: &HttpRequest) -> Duration {
+    request.app_data::<web::Data<Facts>>().map_or(Duration::from_secs(30), |facts| facts.body_within)
+}
+
+/// The chunks of a file's body, which fail once they come too slowly: after the time that any body has, a kilobyte a
+/// second.
+pub fn paced(request: &HttpRequest, payload: web::Payload) -> impl Stream<Item = Result<Bytes, PayloadError>> + 'static {
+    let (begun, within) = (Instant::now(), within(request));
+    futures_util::stream::unfold((payload, 0), move |(mut payload, size)| async move {
+        let until = begun + within.max(Duration::from_secs(size / SLOWEST));
+        let chunk = tokio::time::timeout_at(until, payload.next()).await;
+        let chunk = chunk.unwrap_or_else(|_| Some(Err(PayloadError::Io(std::io::ErrorKind::TimedOut.into()))))?;
+        let size = size + chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        Some((chunk, (payload, size)))
+    })
+    .fuse()
+}
+
+/// Why a body did not arrive.
+pub fn broken_off(error: &PayloadError) -> Error {
+    match error {
+        PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Error::new(Code::RequestTimeout),
+        _ => Error::because(Code::MalformedRequest, "请求体未能完整接收", "the body did not arrive whole"),
+    }
+}
 
 /// The whole body as bytes.
-pub async fn bytes(payload: &mut web::Payload, limit: usize) -> Result<Vec<u8>> {
+async fn bytes(request: &HttpRequest, payload: &mut web::Payload, limit: usize) -> Result<Vec<u8>> {
     let read = async {
         let mut body = Vec::new();
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| Error::because(Code::MalformedRequest, "请求体未能完整接收", "the body did not arrive whole"))?;
+            let chunk = chunk.map_err(|error| broken_off(&error))?;
             if body.len() + chunk.len() > limit {
                 return Err(Error::because(Code::TooLarge, format!("最多 {} KiB", limit / 1024), format!("at most {} KiB", limit / 1024)));
             }
@@ -35,7 +65,7 @@ pub async fn bytes(payload: &mut web::Payload, limit: usize) -> Result<Vec<u8>> 
         }
         Ok(body)
     };
-    tokio::time::timeout(DEADLINE, read).await.unwrap_or_else(|_| Err(Error::new(Code::RequestTimeout)))
+    tokio::time::timeout(within(request), read).await.unwrap_or_else(|_| Err(Error::new(Code::RequestTimeout)))
 }
 
 /// The body as JSON of one of these media types.
@@ -49,7 +79,7 @@ pub async fn json(request: &HttpRequest, payload: &mut web::Payload, media_types
             format!("Content-Type should be {}", media_types.join(" or ")),
         ));
     }
-    let bytes = bytes(payload, JSON_LIMIT).await?;
+    let bytes = bytes(request, payload, JSON_LIMIT).await?;
     let value = parse(&bytes)?;
     Ok((bytes, value))
 }

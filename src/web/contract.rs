@@ -27,7 +27,10 @@ impl Contract {
                 pattern.len() == parts.len() && pattern.iter().zip(&parts).all(|(p, part)| p.starts_with('{') || p == part)
             })
             .min_by_key(|(template, _)| template.matches('{').count())?;
-        let methods: Vec<String> = item.as_object()?.keys().map(|method| method.to_uppercase()).collect();
+        let mut methods: Vec<String> = item.as_object()?.keys().map(|method| method.to_uppercase()).collect();
+        if let Some(get) = methods.iter().position(|method| method == "GET") {
+            methods.insert(get + 1, "HEAD".into());
+        }
         Some(methods.join(", "))
     }
 }
@@ -205,7 +208,7 @@ pub fn describe<R: Resource>(steps: Vec<StepFacts>, document: &mut Value) {
         }
         operation["responses"] =
             json!({"200": {"description": "The record after the step.", "headers": etag, "content": json_content(reference(&view))}});
-        document["paths"][format!("{base}/{{id}}/{code}")] = json!({"post": operation});
+        document["paths"][format!("{base}/{{id}}/{}", code.replace('_', "-"))] = json!({"post": operation});
     }
     document["paths"][base.clone()] = collection;
     document["paths"][format!("{base}/{{id}}")] = single;
@@ -270,7 +273,7 @@ pub fn finish(document: &mut Value) {
             let has_body = operation.get("requestBody").is_some();
             let is_open =
                 operation.get("security").and_then(Value::as_array).is_some_and(|list| list.is_empty() || list.contains(&json!({})));
-            let mut statuses = vec!["400", "500", "503"];
+            let mut statuses = vec!["400", "414", "431", "500", "503"];
             if !is_open {
                 statuses.extend(["401", "403"]);
             } else if has_body {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
@@ -177,6 +177,10 @@ pub async fn frame(
     let method = request.method().clone();
     let server = request.app_data::<web::Data<Facts>>().cloned();
     request.extensions_mut().insert(facts.clone());
+    // Where a GET is, a HEAD is: the codec remembers which it was and leaves the body out.
+    if method == Method::HEAD {
+        request.head_mut().method = Method::GET;
+    }
 
     let outcome = match judge_head(&mut request) {
         Err(error) => Err(error.into()),
@@ -221,6 +225,9 @@ pub async fn frame(
         }
     }
     seal(response.headers_mut(), &facts, &path, behind_tls);
+    if server.as_ref().is_some_and(|server| server.draining()) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     let pattern = response.request().match_pattern();
     record(server.as_deref().map(AsRef::as_ref), &method, pattern, &path, response.status(), begun, &facts);
     Ok(response)
@@ -254,7 +261,36 @@ fn record(
 
 #[cfg(test)]
 mod tests {
+    use actix_web::dev::Service;
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, init_service};
+    use actix_web::{App, Responder};
+
     use super::*;
+
+    #[actix_web::test]
+    async fn a_panic_is_a_problem_of_its_own_request_only() {
+        async fn panics() -> HttpResponse {
+            panic!("what it says stays inside")
+        }
+        async fn works() -> impl Responder {
+            "well"
+        }
+        let app = App::new().wrap(from_fn(frame)).route("/panics", web::get().to(panics)).route("/works", web::get().to(works));
+        let app = init_service(app).await;
+        for _ in 0..3 {
+            let outcome = app.call(TestRequest::get().uri("/panics").to_request()).await;
+            let response = outcome.expect_err("a refusal").error_response();
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(response.headers().get(header::CONTENT_TYPE).expect("a type"), "application/problem+json");
+            let body = response.into_body().try_into_bytes().expect("a whole body");
+            let problem: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+            assert_eq!((&problem["code"], &problem["instance"]), (&"internal".into(), &"/panics".into()));
+            assert!(problem["request_id"].is_string() && !problem.to_string().contains("inside"), "{problem}");
+            let well = app.call(TestRequest::get().uri("/works").to_request()).await.expect("an answer");
+            assert_eq!(well.status(), StatusCode::OK);
+        }
+    }
 
     #[test]
     fn chinese_unless_english_is_preferred() {

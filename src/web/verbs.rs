@@ -501,7 +501,7 @@ pub fn mount(verbs: &'static dyn Verbs, config: &mut web::ServiceConfig) {
     for facts in verbs.step_list() {
         let facts = Arc::new(facts);
         config.service(
-            web::resource(format!("{path}/{{id}}/{}", facts.action.code()))
+            web::resource(format!("{path}/{{id}}/{}", facts.action.code().replace('_', "-")))
                 .route(web::post().to(move |r, c, d, p| step(verbs, facts.clone(), r, c, d, p))),
         );
     }

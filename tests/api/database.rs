@@ -94,3 +94,26 @@ fn five_servers_migrate_at_once() {
         assert_eq!(taken, 2, "each of the two steps once");
     });
 }
+
+/// The records and the keys are their owner's alone.
+#[cfg(unix)]
+#[test]
+fn nobody_else_reads_the_data_folder() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let config = yiyong::config::Config::from_lookup(|name| (name == "YIYONG_DATA_DIR").then(|| data.display().to_string()));
+    let config = config.expect("a configuration");
+    let mut connection = config.target.connect(std::time::Duration::from_secs(60)).expect("SQLite");
+    migrations::up(&mut connection).expect("migrated");
+    assert_eq!(mode(&data), 0o700);
+    let names = ["yiyong.db", "yiyong.db-wal", "yiyong.db-shm", "signing-key.pem", "data-key"];
+    for name in names {
+        assert_eq!(mode(&data.join(name)), 0o600, "{name}");
+    }
+    // One that was there before, readable by all, is taken from them.
+    std::fs::set_permissions(data.join("yiyong.db"), std::fs::Permissions::from_mode(0o644)).expect("loosened");
+    drop(config.target.connect(std::time::Duration::from_secs(60)).expect("SQLite"));
+    assert_eq!(mode(&data.join("yiyong.db")), 0o600);
+}

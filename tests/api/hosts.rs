@@ -14,20 +14,17 @@ use yiyong::config::Config;
 use yiyong::db::{Target, migrations};
 use yiyong::policy::Role;
 
-pub const PASSWORD: &str = "四月的风吹过金水河边的柳树";
+use crate::cluster;
 
-/// A throw-away PostgreSQL cluster of this test run, or the one that the environment names.
-fn postgres() -> Option<&'static str> {
-    static URL: OnceLock<Option<String>> = OnceLock::new();
-    URL.get_or_init(|| {
-        let found = std::env::var("TEST_DATABASE_URL").ok().or_else(|| crate::cluster::start("-c fsync=off"));
-        if found.is_none() {
-            assert!(std::env::var_os("YIYONG_REQUIRE_POSTGRES").is_none(), "PostgreSQL is required here and was not found");
-            eprintln!("\n*** NO POSTGRESQL FOUND: tests run on SQLite only. Install a server or set TEST_DATABASE_URL. ***\n");
-        }
-        found
-    })
-    .as_deref()
+pub const PASSWORD: &str = "四月的风吹过金水河边的柳树";
+/// Of machine clients, which remember better.
+pub const SECRET: &str = "四月的风吹过金水河边的柳树，也吹过嵩山脚下的麦田与少林寺前的银杏树";
+
+pub fn password_of(kind: UserKind) -> &'static str {
+    match kind {
+        UserKind::Person => PASSWORD,
+        UserKind::Service => SECRET,
+    }
 }
 
 /// A migrated database that tests copy: far quicker than migrating each anew.
@@ -74,8 +71,9 @@ pub struct Host {
     pub base: String,
     pub service: Service,
     handle: actix_web::dev::ServerHandle,
+    database: String,
+    pub keys: tempfile::TempDir,
     _folder: Option<tempfile::TempDir>,
-    _keys: tempfile::TempDir,
 }
 
 impl Drop for Host {
@@ -85,15 +83,31 @@ impl Drop for Host {
 }
 
 impl Host {
-    fn start(postgres: Option<&str>) -> Self {
+    fn start(postgres: Option<&str>, settings: &[(&str, &str)]) -> Self {
         let (database, folder) = fresh_database(postgres);
+        let mut host = Self::on(&database, settings);
+        host._folder = folder;
+        host
+    }
+
+    /// Another server on the same database, with the same keys unless told otherwise.
+    pub fn beside(&self, settings: &[(&str, &str)]) -> Self {
+        let own = |name: &str| self.keys.path().join(name).display().to_string();
+        let (signing, data) = (own("signing.pem"), own("data-key"));
+        let keys = [("YIYONG_SIGNING_KEY_FILE", signing.as_str()), ("YIYONG_DATA_KEY_FILE", data.as_str())];
+        Self::on(&self.database, &[settings, &keys].concat())
+    }
+
+    /// On a database that is there already. Settings given here count before those that every test has.
+    pub fn on(database: &str, settings: &[(&str, &str)]) -> Self {
         let keys = tempfile::tempdir().expect("a folder");
         // PostgreSQL deployments must give their keys; make them as an operator would.
         let (signing, data) = (keys.path().join("signing.pem"), keys.path().join("data-key"));
         std::fs::write(&signing, yiyong::auth::Keys::generate_pem()).expect("written");
         std::fs::write(&data, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").expect("written");
         let config = Config::from_lookup(|name| match name {
-            "DATABASE_URL" => Some(database.clone()),
+            name if settings.iter().any(|(n, _)| *n == name) => settings.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()),
+            "DATABASE_URL" => Some(database.to_owned()),
             "YIYONG_SIGNING_KEY_FILE" => Some(signing.display().to_string()),
             "YIYONG_DATA_KEY_FILE" => Some(data.display().to_string()),
             "YIYONG_DB_CONNECTIONS" => Some("4".into()),
@@ -115,7 +129,7 @@ impl Host {
             });
         });
         let handle = told.recv().expect("a handle");
-        Self { base, service, handle, _folder: folder, _keys: keys }
+        Self { base, service, handle, database: database.to_owned(), _folder: None, keys }
     }
 
     /// A user made by the operator, signed in.
@@ -127,25 +141,27 @@ impl Host {
             kind,
             role,
             organization_code: organization.map(str::to_owned),
-            password: zeroize::Zeroizing::new(PASSWORD.to_owned()),
+            password: zeroize::Zeroizing::new(password_of(kind).to_owned()),
         };
         operator::create_user(&self.service.db, &user).expect("a user");
         self.sign_in(username, kind)
     }
 
     pub fn sign_in(&self, username: &str, kind: UserKind) -> Client<'_> {
-        let nobody = self.nobody();
-        let answer = match kind {
-            UserKind::Person => nobody.post("/api/v1/auth/login", &json!({"username": username, "password": PASSWORD})),
-            UserKind::Service => nobody
-                .post("/api/v1/auth/token", &json!({"grant_type": "client_credentials", "client_id": username, "client_secret": PASSWORD})),
-        };
-        assert_eq!(answer.status, 200, "{answer:?}");
-        Client { host: self, token: answer.body["access_token"].as_str().map(str::to_owned) }
+        self.nobody().sign_in(username, kind)
+    }
+
+    pub fn sign_in_with(&self, username: &str, kind: UserKind, password: &str) -> Client<'_> {
+        self.nobody().sign_in_with(username, kind, password)
+    }
+
+    /// Whoever holds an access token.
+    pub fn holding(&self, token: &str) -> Client<'_> {
+        Client { base: &self.base, token: Some(token.to_owned()) }
     }
 
     pub fn nobody(&self) -> Client<'_> {
-        Client { host: self, token: None }
+        Client::at(&self.base)
     }
 
     /// The tree that most tests stand on: a province, a city, two counties. The city's administrator is returned.
@@ -169,16 +185,22 @@ impl Host {
 
 /// Runs a story on each database.
 pub fn on_each_database(story: impl Fn(&Host)) {
-    story(&Host::start(None));
-    if let Some(url) = postgres() {
-        story(&Host::start(Some(url)));
+    on_each_database_with(&[], story);
+}
+
+/// The same, with settings of the story's own.
+pub fn on_each_database_with(settings: &[(&str, &str)], story: impl Fn(&Host)) {
+    story(&Host::start(None, settings));
+    if let Some(url) = cluster::shared() {
+        story(&Host::start(Some(url), settings));
     }
 }
 
 /// A caller.
+#[derive(Clone)]
 pub struct Client<'a> {
-    host: &'a Host,
-    token: Option<String>,
+    pub base: &'a str,
+    pub token: Option<String>,
 }
 
 /// An answer that agrees with the contract: `Client` has seen to it.
@@ -206,7 +228,26 @@ impl Answer {
     }
 }
 
-impl Client<'_> {
+impl<'a> Client<'a> {
+    /// Nobody, at a server.
+    pub fn at(base: &'a str) -> Self {
+        Self { base, token: None }
+    }
+
+    pub fn sign_in(&self, username: &str, kind: UserKind) -> Self {
+        self.sign_in_with(username, kind, password_of(kind))
+    }
+
+    pub fn sign_in_with(&self, username: &str, kind: UserKind, password: &str) -> Self {
+        let answer = match kind {
+            UserKind::Person => self.post("/api/v1/auth/login", &json!({"username": username, "password": password})),
+            UserKind::Service => self
+                .post("/api/v1/auth/token", &json!({"grant_type": "client_credentials", "client_id": username, "client_secret": password})),
+        };
+        assert_eq!(answer.status, 200, "{answer:?}");
+        Self { base: self.base, token: answer.body["access_token"].as_str().map(str::to_owned) }
+    }
+
     pub fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], None)
     }
@@ -243,7 +284,7 @@ impl Client<'_> {
         let agent = AGENT.get_or_init(|| {
             ureq::Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true).max_redirects(0).build().into()
         });
-        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.host.base));
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }

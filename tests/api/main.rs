@@ -3,17 +3,28 @@
 //! Every test runs on SQLite, and on PostgreSQL too where one is found or `TEST_DATABASE_URL` names one.
 
 mod appointments;
+mod bad_input;
 mod cluster;
 mod contract;
 mod database;
 mod figures;
+mod headers;
 mod heroes;
 mod hosts;
+mod limits;
 mod memberships;
 mod organizations;
 mod persons;
+mod process;
 mod publicity;
+mod resilience;
+mod role_grants;
+mod role_matrix;
+mod secrecy;
 mod session;
+mod starting;
+mod stopping;
+mod users;
 mod volunteer_teams;
 mod volunteers;
 mod welfare;

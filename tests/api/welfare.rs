@@ -36,7 +36,7 @@ fn at(answer: &Answer) -> String {
 }
 
 /// A second role, as an administrator would give it.
-fn grant(host: &Host, username: &str, role: Role) {
+pub fn grant(host: &Host, username: &str, role: Role) {
     host.service
         .db
         .run(false, |conn| {

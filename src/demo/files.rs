@@ -18,7 +18,7 @@ macro_rules! fixtures {
         /// administrator plants, must stand; it and all else can be imported again with `mode=upsert`.
         pub const FILES: &[Fixture] = &[$(Fixture {
             resource: $resource,
-            csv: include_bytes!(concat!("../tests/fixtures/zhengzhou-2022/", $resource, ".csv")),
+            csv: include_bytes!(concat!("../../tests/fixtures/zhengzhou-2022/", $resource, ".csv")),
         }),+];
     };
 }

@@ -1,0 +1,253 @@
+//! Who may do what, tried and not argued: every operation of the contract, by nobody, by each role in the county that
+//! the records belong to, and by a caller of another county who holds every office there.
+//!
+//! What comes out is `tests/role-matrix.md`, which an auditor can read. `UPDATE_ROLE_MATRIX=1 cargo test role_matrix` writes
+//! it anew; the difference is what a reviewer should look at.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use diesel::prelude::*;
+use serde_json::{Map, Value, json};
+use yiyong::policy::Role;
+use yiyong::schema::users;
+use yiyong::types::TextEnum;
+use yiyong::web::verbs::registry;
+
+use crate::hosts::{Answer, Client, Host, on_each_database};
+use crate::welfare::grant;
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/role-matrix.md");
+
+const LEGEND: &str = "# The role matrix
+
+Every operation of the contract, tried over HTTP by the test `role_matrix`. The records lie in one county; `nobody` has no token, each role
+is held in that county (`platform_admin` in the whole tree), and `elsewhere` holds every office in another county. The
+volunteer and the hero's family are the people behind the sample records, and see what is their own.
+
+| sign | what it means |
+|---|---|
+| ✓ | permitted: it was done, or refused for another reason than who asked |
+| ∅ | a list that shows this caller none of the records |
+| – | 403: the role does not allow it |
+| 404 | not there for this caller |
+| 401 | a token is needed |
+| open | for anybody |
+
+";
+
+/// One record of each resource, in one county: its id, and the draft that made it.
+struct Samples(BTreeMap<&'static str, (String, Value)>);
+
+impl Samples {
+    fn id(&self, resource: &str) -> &str {
+        &self.0[resource].0
+    }
+
+    fn planted(host: &Host) -> Self {
+        let city = host.planted();
+        let importer = host.user("importer", Role::Service, Some("zz"));
+        let platform = host.sign_in("platform", yiyong::auth::UserKind::Person);
+        let county = city.get("/api/v1/organizations?code=zz-dengfeng");
+        let county = county.body["items"][0]["id"].as_str().expect("an id").to_owned();
+        let mut samples = Self(BTreeMap::from([("organizations", (county, Value::Null))]));
+        for verbs in registry() {
+            let draft = samples.draft(*verbs);
+            if verbs.name() == "organizations" {
+                samples.0.get_mut("organizations").expect("the county").1 = draft;
+                continue;
+            }
+            let access = verbs.area() == yiyong::policy::Area::Access;
+            let answer = if access { &platform } else { &importer }.post(&address(verbs.name()), &draft);
+            assert_eq!(answer.status, 201, "{}: {draft} {answer:?}", verbs.name());
+            samples.0.insert(verbs.name(), (answer.id().to_owned(), draft));
+        }
+        samples
+    }
+
+    /// A draft of the fields that the contract requires, and of those that the rules do.
+    fn draft(&self, verbs: &dyn yiyong::web::verbs::Verbs) -> Value {
+        let schema = verbs.draft_shape().schema();
+        let mut draft = Map::new();
+        for (name, property) in schema["properties"].as_object().expect("properties") {
+            let required = schema["required"].as_array().is_some_and(|all| all.iter().any(|field| field == name));
+            let reference = verbs.references().iter().find(|reference| reference.field == name);
+            let value = match (name.as_str(), reference) {
+                ("code", _) => json!("sample"),
+                ("year", _) => json!(2022),
+                ("parent_id", _) if verbs.name() == "organizations" => json!(self.id("organizations")),
+                ("person_id", _) if verbs.name() == "volunteers" => json!(self.id("persons")),
+                ("programme_id" | "organization_id", Some(reference)) => json!(self.id(reference.of)),
+                ("amount_fen", _) => json!(100),
+                ("username", _) => json!("sample"),
+                ("initial_password", _) => json!("四月的风吹过金水河边的柳树"),
+                ("role", _) => json!("clerk"),
+                ("category", _) => json!("screen_network"),
+                ("kind", _) if verbs.name() == "users" => json!("person"),
+                (_, Some(reference)) if required => json!(self.id(reference.of)),
+                _ if required => sample_of(property),
+                _ => continue,
+            };
+            draft.insert(name.clone(), value);
+        }
+        Value::Object(draft)
+    }
+}
+
+fn sample_of(property: &Value) -> Value {
+    let property = yiyong::web::shape::without_null(property);
+    if let Some(entries) = property["enum"].as_array() {
+        return entries[0].clone();
+    }
+    match (property["type"].as_str(), property["format"].as_str()) {
+        (Some("integer"), _) => json!(1),
+        (_, Some("date")) => json!("2022-06-17"),
+        _ => json!("样本"),
+    }
+}
+
+fn address(resource: &str) -> String {
+    format!("/api/v1/{}", resource.replace('_', "-"))
+}
+
+/// The body of a step.
+fn step_body(action: &str, samples: &Samples) -> Value {
+    match action {
+        "move" => json!({"parent_id": samples.id("organizations")}),
+        "advance" => json!({"stage": "completed", "effective_on": "2022-06-17"}),
+        "return" | "reject" | "cancel" => json!({"reason": "核对"}),
+        "pay" => json!({"paid_on": "2022-06-17"}),
+        "deliver" => json!({"delivered_on": null}),
+        "reveal" => json!({"reason": "核对身份信息"}),
+        "reset-password" => json!({"new_password": "五月的雨落在金水河边的柳树"}),
+        _ => json!({}),
+    }
+}
+
+/// Tries an operation and says in a word what came of it.
+fn tried(client: &Client<'_>, method: &str, template: &str, samples: &Samples, import: &str) -> &'static str {
+    let rest = template.trim_start_matches("/api/v1/");
+    let (segment, tail) = rest.split_once('/').unwrap_or((rest, ""));
+    let resource = segment.replace('-', "_");
+    let sample = samples.0.get(resource.as_str());
+    let id = if segment == "imports" { import } else { sample.map_or("", |(id, _)| id) };
+    let mut path = template
+        .replace("{id}", id)
+        .replace("{code}", "four_ones.volunteers")
+        .replace("{year}", "2022")
+        .replace("{resource}", "organizations");
+    let of_county = format!("organization_id={}", samples.id("organizations"));
+    match segment {
+        "figures" if !tail.is_empty() => write!(path, "?year=2022&{of_county}").expect("written"),
+        "reports" => write!(path, "?{of_county}").expect("written"),
+        _ if sample.is_some() && method == "GET" && tail.is_empty() => path.push_str("?limit=200"),
+        _ => {}
+    }
+    let action = tail.strip_prefix("{id}/");
+    let body = match (method, tail, action) {
+        ("POST", "", _) if segment == "imports" => {
+            let csv = b"code,organization_code,base_kind,established_on\nx,zz-dengfeng,other,2022-06-17\n";
+            let answer = client.import("volunteer-teams", csv, &[("dry_run", "true")]);
+            let foreign = answer.body["faults"][0]["code"] == "unknown_reference";
+            return if foreign { "404" } else { word(&answer, None) };
+        }
+        ("POST", "", _) => sample.map(|(_, draft)| draft.clone()).unwrap_or(json!({})),
+        ("POST", "batch", _) => json!({"items": [sample.map(|(_, draft)| draft)]}),
+        ("POST", _, Some(action)) => step_body(action, samples),
+        _ => json!({}),
+    };
+    let key = format!("{method} {path}");
+    let stale = [("Content-Type", "application/json"), ("If-Match", "\"999\""), ("Idempotency-Key", key.as_str())];
+    let answer = client.send(method, &path, &stale, (method != "GET").then(|| body.to_string()).as_deref().map(str::as_bytes));
+    word(&answer, sample.filter(|_| method == "GET" && tail.is_empty()).map(|(id, _)| id.as_str()))
+}
+
+fn word(answer: &Answer, listed: Option<&str>) -> &'static str {
+    assert!(answer.status < 500, "{answer:?}");
+    let faults = answer.faults();
+    match answer.status {
+        401 => "401",
+        403 => "–",
+        404 => "404",
+        // What they refer to isn't there for them.
+        422 if !faults.is_empty() && faults.iter().all(|(_, code)| *code == "unknown_reference") => "404",
+        200 => match listed {
+            Some(id) if !answer.body["items"].as_array().is_some_and(|items| items.iter().any(|item| item["id"] == id)) => "∅",
+            _ => "✓",
+        },
+        _ => "✓",
+    }
+}
+
+fn matrix(host: &Host) -> String {
+    let samples = Samples::planted(host);
+    let importer = host.sign_in("importer", yiyong::auth::UserKind::Service);
+    let csv = b"code,organization_code,base_kind,established_on\nimported,zz-dengfeng,other,2022-06-17\n";
+    let import = importer.import("volunteer-teams", csv, &[]).id().to_owned();
+
+    let roles: Vec<Role> = Role::ENTRIES.iter().filter_map(|(code, ..)| Role::from_code(code)).collect();
+    for role in &roles {
+        if *role == Role::PlatformAdmin {
+            continue;
+        }
+        host.user(&role.code().replace('_', "-"), *role, Some("zz-dengfeng"));
+    }
+    let person: yiyong::types::Id = samples.id("persons").parse().expect("an id");
+    host.service
+        .db
+        .run(false, |conn| {
+            let own = users::table.filter(users::username.eq_any(["volunteer", "hero-family"]));
+            diesel::update(own).set(users::person_id.eq(person)).execute(conn)?;
+            Ok(())
+        })
+        .expect("people");
+    host.user("elsewhere", Role::OrgAdmin, Some("zz-gaoxin"));
+    for role in [Role::Leader, Role::Clerk, Role::PublicityOfficer, Role::WelfareOfficer, Role::Finance, Role::Auditor] {
+        grant(host, "elsewhere", role);
+    }
+
+    let kind = |role: Role| if role == Role::Service { yiyong::auth::UserKind::Service } else { yiyong::auth::UserKind::Person };
+    let mut callers = vec![("nobody", host.nobody())];
+    callers.extend(roles.iter().map(|role| {
+        let username = if *role == Role::PlatformAdmin { "platform".to_owned() } else { role.code().replace('_', "-") };
+        (role.code(), host.sign_in(&username, kind(*role)))
+    }));
+    callers.push(("elsewhere", host.sign_in("elsewhere", yiyong::auth::UserKind::Person)));
+
+    let mut text = LEGEND.to_owned();
+    let names: Vec<&str> = callers.iter().map(|(name, _)| *name).collect();
+    writeln!(text, "| operation | {} |", names.join(" | ")).expect("written");
+    writeln!(text, "|---|{}", "---|".repeat(callers.len())).expect("written");
+    let document = yiyong::app::document();
+    let mut operations: Vec<(&String, &String, bool)> = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let open = operation["security"].as_array().is_some_and(|list| list.is_empty() || list.contains(&json!({})));
+            operations.push((path, method, open));
+        }
+    }
+    // A sign-out comes last: it ends the session that all others need.
+    operations.sort_by_key(|(path, method, _)| (path.ends_with("/logout"), path.as_str(), method.as_str()));
+    for (path, method, open) in operations {
+        let method = method.to_uppercase();
+        let cells: Vec<&str> =
+            callers.iter().map(|(_, client)| if open { "open" } else { tried(client, &method, path, &samples, &import) }).collect();
+        writeln!(text, "| {method} {path} | {} |", cells.join(" | ")).expect("written");
+    }
+    text
+}
+
+#[test]
+fn role_matrix() {
+    on_each_database(|host| {
+        let tried = matrix(host);
+        if std::env::var_os("UPDATE_ROLE_MATRIX").is_some() {
+            std::fs::write(FILE, &tried).expect("written");
+        }
+        let committed = std::fs::read_to_string(FILE).unwrap_or_default();
+        for (now, was) in tried.lines().zip(committed.lines()) {
+            assert_eq!(now, was, "tests/role-matrix.md says otherwise; see tests/api/role_matrix.rs");
+        }
+        assert!(tried == committed, "tests/role-matrix.md is not what was tried: UPDATE_ROLE_MATRIX=1 cargo test role_matrix");
+    });
+}

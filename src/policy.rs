@@ -228,7 +228,7 @@ impl Actor {
                 }
             }
         }
-        if any { Ok(Scope { reach, own, fit: Fit::Seek }) } else { Err(Error::forbidden()) }
+        if any { Ok(Scope { reach, own, fit: Fit::Probe }) } else { Err(Error::forbidden()) }
     }
 
     /// Whether the table allows it anywhere.
@@ -243,7 +243,8 @@ pub struct Scope {
     /// `None` is the whole tree.
     reach: Option<Vec<Id>>,
     own: Option<Id>,
-    /// How what is asked for is best looked for: see [`Scope::fitted`].
+    /// How what is asked for is best looked for: by [`Scope::fitted`] for lists and sums; until then as for a record
+    /// that is known by its id or code.
     fit: Fit,
 }
 
@@ -277,7 +278,7 @@ text_enum! {
 impl Scope {
     /// The command line's: it acts on the whole, on the machine that holds the database.
     pub fn of_operator() -> Self {
-        Self { reach: None, own: None, fit: Fit::Seek }
+        Self { reach: None, own: None, fit: Fit::Probe }
     }
 
     /// The same scope, told how to look for what is asked for. It changes the way and never the outcome.

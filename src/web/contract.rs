@@ -273,6 +273,7 @@ pub fn finish(document: &mut Value) {
             let has_body = operation.get("requestBody").is_some();
             let is_open =
                 operation.get("security").and_then(Value::as_array).is_some_and(|list| list.is_empty() || list.contains(&json!({})));
+            let forms = operation.pointer("/responses/200/content").and_then(Value::as_object).map_or(0, Map::len);
             let mut statuses = vec!["400", "414", "431", "500", "503"];
             if !is_open {
                 statuses.extend(["401", "403"]);
@@ -282,6 +283,9 @@ pub fn finish(document: &mut Value) {
             }
             if has_body {
                 statuses.extend(["408", "413", "415", "422", "429"]);
+            }
+            if forms > 1 {
+                statuses.push("406");
             }
             statuses.extend(["404", "409", "412", "428"].iter().filter(|_| !is_open));
             for status in statuses {

@@ -56,11 +56,15 @@ pub fn hold(method: &str, path: &str, answer: &Answer) {
         Some(reference) => document().pointer(reference.trim_start_matches('#')).expect("a response"),
         None => response,
     };
-    for kind in ["application/json", "application/problem+json"] {
-        let schema = &response["content"][kind]["schema"];
-        if let Some(reference) = schema["$ref"].as_str() {
-            valid(reference, &answer.body, || format!("{method} {path} {}", answer.status));
-        }
+    let sent = answer.header("Content-Type").unwrap_or_default();
+    let sent = sent.split(';').next().unwrap_or_default().trim();
+    if answer.body.is_null() {
+        return;
+    }
+    let content = &response["content"][sent];
+    assert!(content.is_object(), "{method} {path}: {} as {sent:?} is not in the contract", answer.status);
+    if let Some(reference) = content["schema"]["$ref"].as_str() {
+        valid(reference, &answer.body, || format!("{method} {path} {}", answer.status));
     }
 }
 

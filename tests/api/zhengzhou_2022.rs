@@ -75,7 +75,85 @@ fn all_figures_of_2022_come_out() {
         for figure in &figures {
             compare(&importer, &places, figure);
         }
+        report(&importer, &figures);
+        report_of_a_county(&importer, &host.user("county", Role::Leader, Some("zz-gaoxin")));
     });
+}
+
+/// The report is these figures, chapter by chapter, as data and as a text to read.
+fn report(client: &Client<'_>, published: &[Published]) {
+    let answer = client.get("/api/v1/reports/annual/2022");
+    assert_eq!((answer.status, &answer.body["organization"]["code"]), (200, &json!("zz")), "{answer:?}");
+    let sections = answer.body["sections"].as_array().expect("sections");
+    assert_eq!(sections.iter().map(|section| section["number"].as_u64()).collect::<Vec<_>>(), (1..=5).map(Some).collect::<Vec<_>>());
+    let reported: Vec<&Value> = sections.iter().flat_map(|section| section["figures"].as_array().expect("figures")).collect();
+    assert_eq!(reported.len(), 52);
+    for (reported, published) in reported.iter().zip(published) {
+        assert_eq!((&reported["code"], &reported["value"]), (&json!(published.code), &json!(published.value)), "in the source's order");
+    }
+    // A year before there was nothing to count, and of sums nothing is known.
+    let before = |code: &str| reported.iter().find(|figure| figure["code"] == code).expect("a figure")["year_before"].clone();
+    assert_eq!(before("four_ones.volunteers"), json!({"value": 0, "precision": "exact"}));
+    assert_eq!(before("welfare.condolence.city.amount_fen")["value"], Value::Null);
+
+    let read =
+        |language| client.send("GET", "/api/v1/reports/annual/2022", &[("Accept", "text/markdown"), ("Accept-Language", language)], None);
+    let text = read("zh");
+    assert!(text.header("Content-Type").is_some_and(|kind| kind.starts_with("text/markdown")), "{text:?}");
+    let chinese = text.body.as_str().expect("a text").to_owned();
+    let english = read("en").body.as_str().expect("a text").to_owned();
+    for (text, signs) in [
+        (
+            &chinese,
+            [
+                "# 郑州市见义勇为协会 2022 年工作报告",
+                "## 一、",
+                "[5,708 人](http",
+                "[322.4 万元](http",
+                "[1,200 余人次](http",
+                "[约 18,000 块](http",
+                "未掌握",
+            ],
+        ),
+        (
+            &english,
+            [
+                "2022",
+                "## 1. ",
+                "[5,708 persons](http",
+                "[3,224,000 yuan](http",
+                "[over 1,200 attendances](http",
+                "[about 18,000 screens](http",
+                "not known",
+            ],
+        ),
+    ] {
+        for sign in signs {
+            assert!(text.contains(sign), "{sign} in\n{text}");
+        }
+        assert_eq!(text.lines().filter(|line| line.starts_with("- ") && line.contains("](http")).count(), 52);
+    }
+    assert_eq!(client.send("GET", "/api/v1/reports/annual/2022", &[("Accept", "application/pdf")], None).code(), "not_acceptable");
+    assert_eq!(client.get("/api/v1/reports/annual/1066").code(), "invalid_parameter");
+}
+
+/// A county's report is its own work, without what only the city does; another's isn't there for it.
+fn report_of_a_county(importer: &Client<'_>, county: &Client<'_>) {
+    let own = county.get("/api/v1/reports/annual/2022");
+    assert_eq!(own.body["organization"]["code"], "zz-gaoxin");
+    let figures: HashMap<&str, &Value> = own.body["sections"]
+        .as_array()
+        .expect("sections")
+        .iter()
+        .flat_map(|section| section["figures"].as_array().expect("figures"))
+        .map(|figure| (figure["code"].as_str().expect("a code"), &figure["value"]))
+        .collect();
+    assert_eq!(figures["four_ones.venues.park.completed"], &json!(1));
+    assert_eq!(figures["welfare.recuperation.gaoxin.persons"], &json!(20));
+    assert!(!figures.contains_key("publicity.screens.bus"), "the city's");
+    assert!(!figures.contains_key("four_ones.volunteer_teams.dengfeng_villages_enterprises"), "another's");
+    let dengfeng = importer.get("/api/v1/organizations?code=zz-dengfeng").body["items"][0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(county.get(&format!("/api/v1/reports/annual/2022?organization_id={dengfeng}")).status, 404);
 }
 
 /// Every file, and all but the large ones once more: a second run changes nothing and says so.

@@ -159,7 +159,9 @@ fn main() {
         }
         None => println!("\nNo PostgreSQL was found: install a server or set TEST_DATABASE_URL."),
     }
-    println!("\n| memory of the service, MB | at rest (< 40) | after the load | while importing, at most (< 80) |\n|---|---|---|---|");
+    println!(
+        "\n| memory of the service, MB: its own (resident, with mapped files) | at rest (< 40) | after the load | while importing, at most (< 80) |\n|---|---|---|---|"
+    );
     memory.iter().for_each(|line| println!("{line}"));
     println!("\nMeasured in {:.0} s.", begun.elapsed().as_secs_f64());
 }
@@ -177,7 +179,7 @@ fn measure(plan: Plan, ground: &Ground, cluster: Option<&str>, folder: &Path) ->
     let mut conn = ground.connect();
     let mut world = World::explore(&mut conn, size);
     let server = installation.serve();
-    let at_rest = megabytes(&server, "VmRSS");
+    let at_rest = server.memory();
     let token = server.sign_in();
     world.find_deep_pages(&mut server.connect(), &token);
 
@@ -194,7 +196,7 @@ fn measure(plan: Plan, ground: &Ground, cluster: Option<&str>, folder: &Path) ->
         let paths: Vec<String> = (0..SAMPLES).map(|_| path(&world, &mut random)).collect();
         let operation = straight::operation(&mut conn, &paths);
         let straight = match cluster {
-            Some(_) => straight::pgbench(&ground.url, &scripts, &operation, pace),
+            Some(_) => straight::pgbench(&mut conn, &ground.url, &scripts, &operation, pace),
             None => Some(straight::sqlite(Ground::file(&ground.url), &operation, pace).per_second),
         };
         (http, straight)
@@ -240,12 +242,10 @@ fn measure(plan: Plan, ground: &Ground, cluster: Option<&str>, folder: &Path) ->
     let token = server.sign_in();
     report(&server, &token, ground, pace);
 
-    let after_load = megabytes(&server, "VmRSS");
+    let after_load = server.memory();
     let csv = world.csv(&mut StdRng::seed_from_u64(11));
     let mark = Id::new();
-    server.forget_peak();
-    let took = import::over_http(&server, &token, &csv, size.imported);
-    let importing = megabytes(&server, "VmHWM");
+    let (took, importing) = server.watched(|| import::over_http(&server, &token, &csv, size.imported));
     let straight = match cluster {
         Some(_) => import::copied(&ground.url, &ground.other, &scripts, mark),
         None => Some(import::inserted(Ground::file(&ground.url), Ground::file(&ground.other), mark)),
@@ -255,6 +255,8 @@ fn measure(plan: Plan, ground: &Ground, cluster: Option<&str>, folder: &Path) ->
     let took_ms = took.as_secs_f64() * 1_000.0;
     let http = Measured { per_second: rate(took), p50: took_ms, p99: took_ms };
     line(ground, "import, rows", (http, straight.map(rate)), "≤ 4 × COPY", reached);
+    let [at_rest, after_load, importing] = [at_rest, after_load, importing]
+        .map(|memory| memory.map_or("–".to_owned(), |memory| format!("{:.0} ({:.0})", memory.own, memory.resident)));
     format!("| {} | {at_rest} | {after_load} | {importing} |", ground.name)
 }
 
@@ -280,10 +282,6 @@ fn report(server: &Server, token: &str, ground: &Ground, pace: Pace) {
         }
         status => println!("| annual report | {} | answers {status} | | | | | < 300 ms | |", ground.name),
     }
-}
-
-fn megabytes(server: &Server, line: &str) -> String {
-    server.megabytes(line).map_or("–".to_owned(), |megabytes| format!("{megabytes:.0}"))
 }
 
 /// What it was measured on.

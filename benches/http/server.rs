@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -96,16 +97,40 @@ impl Server {
         answer["access_token"].as_str().expect("a token").to_owned()
     }
 
-    /// A line of `/proc/<pid>/status` in MB: `VmRSS` now, `VmHWM` at most so far. `None` where there is no `/proc`.
-    pub fn megabytes(&self, line: &str) -> Option<f64> {
+    /// What it holds; `None` where there is no `/proc`.
+    pub fn memory(&self) -> Option<Memory> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let kilobytes: f64 =
-            status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':'))?.split_whitespace().next()?.parse().ok()?;
-        Some(kilobytes / 1024.0)
+        let line = |name: &str| -> Option<f64> {
+            let kilobytes: f64 =
+                status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?.split_whitespace().next()?.parse().ok()?;
+            Some(kilobytes / 1024.0)
+        };
+        Some(Memory { resident: line("VmRSS")?, own: line("RssAnon")? })
     }
 
-    /// Makes `VmHWM` begin anew.
-    pub fn forget_peak(&self) {
-        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5");
+    /// Runs some work and returns what the server held at most meanwhile.
+    pub fn watched<T>(&self, work: impl FnOnce() -> T) -> (T, Option<Memory>) {
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let watching = scope.spawn(|| {
+                let mut most = self.memory();
+                while !over.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(10));
+                    most = most.zip(self.memory()).map(|(a, b)| Memory { resident: a.resident.max(b.resident), own: a.own.max(b.own) });
+                }
+                most
+            });
+            let value = work();
+            over.store(true, Ordering::Relaxed);
+            (value, watching.join().expect("a thread that ends by itself"))
+        })
     }
+}
+
+/// In MB. What is resident holds the pages of the program and of a mapped SQLite file too, which the system takes back
+/// when it needs them; what is its own doesn't.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    pub resident: f64,
+    pub own: f64,
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::NaiveDate;
 use diesel::connection::{Connection as _, InstrumentationEvent};
+use diesel::prelude::*;
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::Value;
@@ -153,7 +154,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
 
 /// Executions a second by pgbench, prepared once on each connection. A script can't draw a text at random, so there is
 /// one for each sample.
-pub fn pgbench(url: &str, folder: &Path, operation: &Operation, pace: Pace) -> Option<f64> {
+pub fn pgbench(conn: &mut AnyConnection, url: &str, folder: &Path, operation: &Operation, pace: Pace) -> Option<f64> {
     let mut scripts = Vec::new();
     let mut variables = Vec::new();
     for (number, sample) in operation.samples.iter().enumerate() {
@@ -174,8 +175,7 @@ pub fn pgbench(url: &str, folder: &Path, operation: &Operation, pace: Pace) -> O
     let mut command = Command::new(program("pgbench")?);
     command.args(["-M", "prepared", "-n", "-j", "2"]);
     command.args(["-c", &pace.threads.to_string(), "-T", &pace.measured.as_secs().max(1).to_string()]);
-    // As the service sets its own connections.
-    command.env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan -c timezone=UTC");
+    command.env("PGOPTIONS", settings(conn));
     variables.iter().for_each(|variable| {
         command.args(["-D", variable]);
     });
@@ -183,6 +183,21 @@ pub fn pgbench(url: &str, folder: &Path, operation: &Operation, pace: Pace) -> O
         command.arg("-f").arg(script);
     });
     rate_told(&command.arg(url).output().expect("pgbench runs"))
+}
+
+#[derive(QueryableByName)]
+struct Setting {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    name: String,
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    setting: String,
+}
+
+/// What the service sets on its connections, for others to set on theirs.
+fn settings(conn: &mut AnyConnection) -> String {
+    let settings: Vec<Setting> =
+        diesel::sql_query("SELECT name, setting FROM pg_settings WHERE source = 'session'").load(conn).expect("settings");
+    settings.iter().map(|s| format!("-c {}={} ", s.name, s.setting)).collect()
 }
 
 /// What pgbench tells.

@@ -20,6 +20,24 @@
 //! | [`reports`] | figures set into documents |
 //! | [`resources`] | one slice per URL segment |
 //!
+//! # The words
+//!
+//! | 中文 | in the code | | 中文 | in the code |
+//! |---|---|---|---|---|
+//! | 协会组织 | organization | | 见义勇为人员 | hero |
+//! | 县市区合计（未分列） | county collective | | 见义勇为行为 | deed |
+//! | 人员 | person | | 确认 | confirmation |
+//! | 任职 | appointment | | 家属 | dependant |
+//! | 工作站 | workstation | | 保障项目 | welfare programme |
+//! | 联络员 | liaison officer | | 发放批次 | welfare batch |
+//! | 志愿者队伍 | volunteer team | | 发放 | disbursement |
+//! | 志愿者，入队 | volunteer, membership | | 编制、批准、支付、交付 | prepare, approve, pay, deliver |
+//! | 宣传阵地 | publicity asset | | 培训，人次 | training, attendances |
+//! | 示范单位 | demonstration unit | | 督导检查 | inspection |
+//! | 宣传活动 | campaign | | 讲评通报 | circular |
+//! | 播放、投放 | placement | | 指标，目标 | figure, target |
+//! | 宣传品，出入库 | goods, movement | | 年度工作报告 | annual report |
+//!
 //! # Where this differs from the first design
 //!
 //! * The six verbs stand once, in [`web::verbs`]; a slice is one file that implements [`web::Resource`]. A patch is

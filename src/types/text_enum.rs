@@ -3,7 +3,7 @@
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema, extensions::ExtensionsBuilder};
 
-/// An enum made by [`text_enum!`].
+/// An enum made by `text_enum!`.
 pub trait TextEnum: Sized + Copy + 'static {
     const NAME: &'static str;
     /// Code, Chinese label, English label.

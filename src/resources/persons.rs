@@ -84,6 +84,9 @@ pub struct PersonBrief {
     pub id_number_masked: Option<String>,
     #[schema(example = "138****8000")]
     pub phone_masked: Option<String>,
+    /// Part of the ETag of the record that shows the person.
+    #[serde(skip)]
+    pub version: i32,
 }
 
 impl From<Person> for PersonBrief {
@@ -95,6 +98,7 @@ impl From<Person> for PersonBrief {
             gender: person.gender,
             id_number_masked: person.id_number_masked,
             phone_masked: person.phone_masked,
+            version: person.version,
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::error::Result;
 use crate::metrics::Metrics;
+use crate::vault::Vault;
 use crate::web::contract::{self, Contract};
 use crate::web::{frame, verbs};
 use crate::{auth, figures, health, imports, reports, resources};
@@ -60,7 +61,7 @@ impl Service {
             config.target.clone(),
             config.db_connections,
             config.answer_within,
-            Arc::new(crate::vault::Vault::new(&config.data_key)),
+            Arc::new(Vault::new(&config.data_key, config.other_data_keys.iter().map(|key| &**key))),
         );
         let auth = Auth::new(AuthConfig {
             key_files: config.signing_keys.clone(),

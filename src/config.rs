@@ -29,6 +29,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "comma-separated: further keys that are published and accepted, former ones and the next; all key files are read again every half minute",
     ),
     ("YIYONG_DATA_KEY_FILE", "<data>/data-key", "32 bytes in base64 that seal identifiers; required with PostgreSQL"),
+    (
+        "YIYONG_OTHER_DATA_KEY_FILES",
+        "",
+        "comma-separated: further data keys that still open what they have sealed, former ones and the next; one in each file",
+    ),
     ("YIYONG_ALLOWED_ORIGINS", "", "comma-separated origins of browsers' front ends, exactly as they send them"),
     ("YIYONG_BEHIND_TLS", "false", "`true` when a proxy in front speaks HTTPS: adds HSTS"),
     (
@@ -52,7 +57,10 @@ pub struct Config {
     pub bind: SocketAddr,
     pub public_url: String,
     pub signing_keys: SigningKeyFiles,
+    /// Seals.
     pub data_key: Zeroizing<[u8; 32]>,
+    /// Still open what they have sealed.
+    pub other_data_keys: Vec<Zeroizing<[u8; 32]>>,
     pub allowed_origins: Vec<String>,
     pub behind_tls: bool,
     pub trusted_proxies: Vec<IpAddr>,
@@ -130,17 +138,15 @@ impl Config {
         let signing_key = key_file(&get, SIGNING_KEY, &data_dir.join("signing-key.pem"), postgres, Keys::generate_pem)?;
         let signing_keys =
             SigningKeyFiles { signing: signing_key.0, others: list(OTHER_SIGNING_KEYS).into_iter().map(PathBuf::from).collect() };
-        let (_, data_key_text) = key_file(&get, "YIYONG_DATA_KEY_FILE", &data_dir.join("data-key"), postgres, || {
+        let (_, data_key_text) = key_file(&get, DATA_KEY, &data_dir.join("data-key"), postgres, || {
             let key: [u8; 32] = rand::random();
             STANDARD.encode(key)
         })?;
-        let data_key = STANDARD
-            .decode(data_key_text.trim())
-            .ok()
-            .map(Zeroizing::new)
-            .and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok())
-            .map(Zeroizing::new)
-            .ok_or("YIYONG_DATA_KEY_FILE: the data key should be exactly 32 bytes in base64 (44 characters)")?;
+        let data_key = data_key_of(DATA_KEY, &data_key_text)?;
+        let other_data_keys = list(OTHER_DATA_KEYS)
+            .iter()
+            .map(|path| data_key_of(OTHER_DATA_KEYS, &*secret(OTHER_DATA_KEYS, Path::new(path))?))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             public_url: get("YIYONG_PUBLIC_URL").unwrap_or_else(|| format!("http://{bind}")),
             migrate_at_start: flag("YIYONG_MIGRATE_AT_START", !postgres)?,
@@ -157,6 +163,7 @@ impl Config {
             signing_keys,
             trusted_proxies,
             data_key,
+            other_data_keys,
             allowed_origins,
         })
     }
@@ -182,6 +189,8 @@ pub fn own_address() -> Result<SocketAddr, String> {
 
 const SIGNING_KEY: &str = "YIYONG_SIGNING_KEY_FILE";
 const OTHER_SIGNING_KEYS: &str = "YIYONG_OTHER_SIGNING_KEY_FILES";
+const DATA_KEY: &str = "YIYONG_DATA_KEY_FILE";
+const OTHER_DATA_KEYS: &str = "YIYONG_OTHER_DATA_KEY_FILES";
 
 /// Where the keys of access tokens stand. They are read again while the service runs, so that a key can be changed, and
 /// a stolen one taken back, without a restart.
@@ -195,17 +204,26 @@ pub struct SigningKeyFiles {
 impl SigningKeyFiles {
     /// The key that signs, and those that are published and accepted beside it.
     pub fn read(&self) -> Result<(Zeroizing<String>, Vec<Zeroizing<String>>), String> {
-        let text = |name: &str, path: &Path| {
-            std::fs::read_to_string(path).map(Zeroizing::new).map_err(|e| format!("{name}: {}: {e}", path.display()))
-        };
         const END: &str = "-----END PRIVATE KEY-----";
         let mut others = Vec::new();
         for path in &self.others {
-            let all = text(OTHER_SIGNING_KEYS, path)?;
+            let all = secret(OTHER_SIGNING_KEYS, path)?;
             others.extend(all.split_inclusive(END).filter(|key| !key.trim().is_empty()).map(|key| Zeroizing::new(key.trim().to_owned())));
         }
-        Ok((text(SIGNING_KEY, &self.signing)?, others))
+        Ok((secret(SIGNING_KEY, &self.signing)?, others))
     }
+}
+
+/// The text of a file that a setting names.
+fn secret(name: &str, path: &Path) -> Result<Zeroizing<String>, String> {
+    std::fs::read_to_string(path).map(Zeroizing::new).map_err(|e| format!("{name}: {}: {e}", path.display()))
+}
+
+/// The data key that the text of its file tells.
+fn data_key_of(name: &str, text: &str) -> Result<Zeroizing<[u8; 32]>, String> {
+    let bytes = STANDARD.decode(text.trim()).ok().map(Zeroizing::new);
+    let key = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok()).map(Zeroizing::new);
+    key.ok_or_else(|| format!("{name}: the data key should be exactly 32 bytes in base64 (44 characters)"))
 }
 
 /// A key from the file that the environment names, or from the data folder, where it is made on first start. Servers
@@ -229,7 +247,7 @@ fn key_file(
             let text = Zeroizing::new(make());
             write_secret(&path, &text).map_err(|e| format!("{name}: {} can't be written: {e}", path.display()))?;
             // Another process may have been first: what stands in the file counts.
-            std::fs::read_to_string(&path).map(Zeroizing::new).map_err(|e| format!("{name}: {}: {e}", path.display()))
+            secret(name, &path)
         }
         Err(error) => Err(format!("{name}: {}: {error}", path.display())),
     };

@@ -17,6 +17,7 @@ use yiyong::demo::{self, Account};
 use yiyong::error::Error;
 use yiyong::logging;
 use yiyong::policy::Role;
+use yiyong::resources::persons::{self, Resealed};
 use yiyong::types::TextEnum;
 
 /// 义勇：见义勇为协会的记录、救助发放与年度报告。
@@ -36,6 +37,8 @@ enum Command {
     Demo,
     /// Bring the database up to date.
     Migrate,
+    /// Seal all identifiers with the present data key, while servers run: after a change of it.
+    Reseal,
     /// Ask the server on this machine whether it lives: for a container's health check.
     Health,
     /// Print the OpenAPI document.
@@ -85,6 +88,16 @@ fn run(command: Command) -> Result<(), String> {
             let config = Config::from_env()?;
             for step in migrate(&config)? {
                 log::info!("migrated: {step}");
+            }
+            Ok(())
+        }
+        Command::Reseal => {
+            let service = Service::new(&Config::from_env()?)?;
+            let Resealed { seen, resealed, doubles, .. } = persons::reseal(&service.db).map_err(told)?;
+            let mut out = std::io::stdout();
+            writeln!(out, "resealed {resealed} of {seen} persons").map_err(|e| e.to_string())?;
+            for id in doubles {
+                writeln!(out, "the ID number of person {id} is another's, too").map_err(|e| e.to_string())?;
             }
             Ok(())
         }
@@ -143,7 +156,7 @@ fn demonstrate() -> Result<(), String> {
     let folder = tempfile::Builder::new().prefix("yiyong-demo-").tempdir().map_err(|e| format!("no folder for the demonstration: {e}"))?;
     let path = folder.path().display().to_string();
     let config = Config::from_lookup(|name| match name {
-        "DATABASE_URL" | "YIYONG_SIGNING_KEY_FILE" | "YIYONG_DATA_KEY_FILE" => None,
+        "DATABASE_URL" | "YIYONG_SIGNING_KEY_FILE" | "YIYONG_DATA_KEY_FILE" | "YIYONG_OTHER_DATA_KEY_FILES" => None,
         "YIYONG_DATA_DIR" => Some(path.clone()),
         other => std::env::var(other).ok().filter(|value| !value.is_empty()),
     })?;

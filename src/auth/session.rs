@@ -102,25 +102,37 @@ pub fn refresh(tx: &mut Tx<'_>, token: &str) -> Result<Refreshed> {
     if !living || status != super::UserStatus::Active {
         return Ok(Refreshed::Refused);
     }
-    // The successor follows from the token and the data key, so a retry finds the same without its being kept.
-    let refresh_token = URL_SAFE_NO_PAD.encode(tx.vault.hash("refresh token", token));
-    let renewed = Refreshed::Renewed { user_id, username, session_id, refresh_token: refresh_token.clone(), must_change_password };
+    let renewed = |refresh_token| Refreshed::Renewed { user_id, username, session_id, refresh_token, must_change_password };
     // Of two at once, one takes the token; the other finds it just used.
     let taken =
         diesel::update(refresh_tokens::table.filter(refresh_tokens::token_hash.eq(hash(token))).filter(refresh_tokens::used_at.is_null()))
             .set(refresh_tokens::used_at.eq(Some(tx.now)))
             .execute(tx.conn)?;
     if taken == 1 {
+        // The successor follows from the token and the data key, so a retry finds the same without its being kept.
+        let refresh_token = URL_SAFE_NO_PAD.encode(tx.vault.hash("refresh token", token));
         keep(tx, session_id, &refresh_token)?;
         diesel::update(sessions::table.filter(sessions::id.eq(session_id))).set(sessions::last_used_at.eq(tx.now)).execute(tx.conn)?;
-        return Ok(renewed);
+        return Ok(renewed(refresh_token));
     }
     if tx.now.seconds_since(used_at.unwrap_or(tx.now)) <= GRACE_SECONDS {
-        return Ok(renewed);
+        return Ok(successor(tx, token)?.map_or(Refreshed::Refused, renewed));
     }
     end(tx, session_id, "refresh token used twice")?;
     tx.audit("refresh_reuse", "sessions", Some(session_id), None, None);
     Ok(Refreshed::Refused)
+}
+
+/// The successor that a token got, under whichever data key that was.
+fn successor(tx: &mut Tx<'_>, token: &str) -> Result<Option<String>> {
+    let possible: Vec<String> = tx.vault.hashes("refresh token", token).iter().map(|hash| URL_SAFE_NO_PAD.encode(hash)).collect();
+    let hashes: Vec<Vec<u8>> = possible.iter().map(|token| hash(token)).collect();
+    let kept: Option<Vec<u8>> = refresh_tokens::table
+        .filter(refresh_tokens::token_hash.eq_any(hashes))
+        .select(refresh_tokens::token_hash)
+        .first(tx.conn)
+        .optional()?;
+    Ok(possible.into_iter().find(|token| kept.as_ref() == Some(&hash(token))))
 }
 
 pub fn end(tx: &mut Tx<'_>, session_id: Id, because: &str) -> Result<()> {

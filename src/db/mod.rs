@@ -15,7 +15,7 @@ pub use grouped::Grouped;
 pub use pool::{Connection, Db, is_connection_loss};
 pub use subset::{Fit, Holds, Part, Reach, Subset};
 pub use tree::Tree;
-pub use write::{Deed, Once, Reply, Tx};
+pub use write::{Deed, Once, Replies, Reply, Tx};
 
 /// Runs one statement that diesel can't build for both databases at once: the same text, once per variant.
 /// A batch insert is such a statement.

@@ -286,12 +286,12 @@ fn inside<T: Replies>(
     work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>,
 ) -> Result<Done<T>> {
     let now = Instant::now();
-    // Under the key, since a body may hold a password, which a bare digest would let be guessed.
-    let fingerprint = |once: &Once| vault.hash("request", &once.fingerprint);
     if let (Some(once), Some(actor_id)) = (&deed.once, deed.actor_id) {
         let kept: Option<Kept> = idempotency_keys::table.find((actor_id, &once.key)).first(conn).optional()?;
         if let Some(kept) = kept {
-            if kept.fingerprint != fingerprint(once) {
+            // Kept under the data key of then: a retry that meets a change of it is still the same. When
+            // that key is gone, it is refused and not done again.
+            if !vault.hashes("request", &once.fingerprint).contains(&kept.fingerprint) {
                 return Err(Error::new(Code::IdempotencyMismatch));
             }
             let reply = Reply {
@@ -318,7 +318,8 @@ fn inside<T: Replies>(
         let kept = Kept {
             actor_id,
             key: once.key.clone(),
-            fingerprint: fingerprint(once),
+            // Under the key, since a body may hold a password, which a bare digest would let be guessed.
+            fingerprint: vault.hash("request", &once.fingerprint),
             status: i32::from(reply.status),
             location: reply.location.clone(),
             etag: reply.etag.clone(),

@@ -52,7 +52,7 @@ pub struct Appointment {
     pub from_on_precision: DatePrecision,
     /// The first day without them; null while it lasts.
     pub to_on: Option<NaiveDate>,
-    /// Counts the changes; the ETag.
+    /// Counts the changes; the ETag begins with it.
     pub version: i32,
     pub created_at: Instant,
     pub updated_at: Instant,
@@ -67,6 +67,9 @@ impl Viewed for Appointment {
     }
     fn version(&self) -> i32 {
         self.version
+    }
+    fn shown_version(&self) -> String {
+        format!("{}-{}", self.version, self.person.version)
     }
     fn organization_id(&self) -> Option<Id> {
         Some(self.organization_id)

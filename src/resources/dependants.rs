@@ -42,7 +42,7 @@ pub struct Dependant {
     /// Since when; null where unknown.
     pub from_on: Option<NaiveDate>,
     pub to_on: Option<NaiveDate>,
-    /// Counts the changes; the ETag.
+    /// Counts the changes; the ETag begins with it.
     pub version: i32,
     pub created_at: Instant,
     pub updated_at: Instant,
@@ -57,6 +57,9 @@ impl Viewed for Dependant {
     }
     fn version(&self) -> i32 {
         self.version
+    }
+    fn shown_version(&self) -> String {
+        format!("{}-{}", self.version, self.person.version)
     }
     fn organization_id(&self) -> Option<Id> {
         Some(self.organization_id)

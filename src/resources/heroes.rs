@@ -80,7 +80,7 @@ pub struct Hero {
     pub confirmation_number: Option<String>,
     pub confirmed_on: Option<NaiveDate>,
     pub status: HeroStatus,
-    /// Counts the changes; the ETag.
+    /// Counts the changes; the ETag begins with it.
     pub version: i32,
     pub created_at: Instant,
     pub updated_at: Instant,
@@ -95,6 +95,9 @@ impl Viewed for Hero {
     }
     fn version(&self) -> i32 {
         self.version
+    }
+    fn shown_version(&self) -> String {
+        format!("{}-{}", self.version, self.person.version)
     }
     fn organization_id(&self) -> Option<Id> {
         Some(self.organization_id)

@@ -40,7 +40,7 @@ pub struct Membership {
     pub joined_on_precision: DatePrecision,
     /// Since when they are no member any more; null for a present member.
     pub left_on: Option<NaiveDate>,
-    /// Counts the changes; the ETag.
+    /// Counts the changes; the ETag begins with it.
     pub version: i32,
     pub created_at: Instant,
     pub updated_at: Instant,
@@ -55,6 +55,9 @@ impl Viewed for Membership {
     }
     fn version(&self) -> i32 {
         self.version
+    }
+    fn shown_version(&self) -> String {
+        format!("{}-{}-{}-{}", self.version, self.volunteer.version, self.volunteer.person_version, self.team.version)
     }
     fn organization_id(&self) -> Option<Id> {
         Some(self.organization_id)

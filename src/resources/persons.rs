@@ -15,7 +15,7 @@ use validator::{Validate, ValidationError};
 
 use super::{rules, volunteers};
 use crate::auth::Caller;
-use crate::db::{Any, AnyConnection, Db, Reply, Tx, grams, held, insert_all};
+use crate::db::{Any, AnyConnection, Db, Deed, Replies, Reply, Tx, grams, held, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{audit_events, persons as t, users};
@@ -84,6 +84,9 @@ pub struct PersonBrief {
     pub id_number_masked: Option<String>,
     #[schema(example = "138****8000")]
     pub phone_masked: Option<String>,
+    /// Part of the ETag of the record that shows the person.
+    #[serde(skip)]
+    pub version: i32,
 }
 
 impl From<Person> for PersonBrief {
@@ -95,6 +98,7 @@ impl From<Person> for PersonBrief {
             gender: person.gender,
             id_number_masked: person.id_number_masked,
             phone_masked: person.phone_masked,
+            version: person.version,
         }
     }
 }
@@ -221,6 +225,9 @@ struct Row {
     gender: Option<Gender>,
     id_number_sealed: Option<Vec<u8>>,
     id_number_hash: Option<Vec<u8>>,
+    /// The same under each data key: how the number may be known already.
+    #[diesel(skip_insertion, skip_update)]
+    id_number_hashes: Vec<Vec<u8>>,
     id_number_masked: Option<String>,
     phone_sealed: Option<Vec<u8>>,
     phone_hash: Option<Vec<u8>>,
@@ -245,6 +252,7 @@ impl Row {
             gender: draft.gender.or_else(|| number.as_deref().and_then(gender_of).and_then(Gender::from_code)),
             id_number_sealed: seal("id_number", &number)?,
             id_number_hash: number.as_ref().map(|plain| tx.vault.hash("id_number", plain)),
+            id_number_hashes: number.as_ref().map(|plain| tx.vault.hashes("id_number", plain)).unwrap_or_default(),
             id_number_masked: number.as_deref().map(mask_id_number),
             phone_sealed: seal("phone", &phone)?,
             phone_hash: phone.as_ref().map(|plain| tx.vault.hash("phone", plain)),
@@ -299,7 +307,7 @@ fn query(scope: &Scope, filter: &PersonFilter) -> t::BoxedQuery<'static, Any> {
 
 /// Refuses ID numbers that are known already: one query for all. Its own record doesn't stand in a person's way.
 fn refuse_known(tx: &mut Tx<'_>, scope: &Scope, rows: &[Row], at: impl Fn(usize) -> String) -> Result<()> {
-    let hashes: Vec<Vec<u8>> = rows.iter().filter_map(|row| row.id_number_hash.clone()).collect();
+    let hashes: Vec<Vec<u8>> = rows.iter().flat_map(|row| row.id_number_hashes.clone()).collect();
     if hashes.is_empty() {
         return Ok(());
     }
@@ -317,7 +325,8 @@ fn refuse_known(tx: &mut Tx<'_>, scope: &Scope, rows: &[Row], at: impl Fn(usize)
     let mut hit = None;
     for (i, row) in rows.iter().enumerate() {
         let Some(hash) = &row.id_number_hash else { continue };
-        let found = known.iter().find(|(known, _)| known.as_ref() == Some(hash)).map(|(_, id)| *id);
+        let found =
+            known.iter().find(|(known, _)| known.as_ref().is_some_and(|known| row.id_number_hashes.contains(known))).map(|(_, id)| *id);
         if found.is_some() || !seen.insert(hash) {
             let says = match found.map(|id| visible.iter().find(|(visible, _)| *visible == id)) {
                 Some(Some((id, code))) => {
@@ -364,6 +373,98 @@ fn opened(tx: &mut Tx<'_>, scope: Option<&Scope>, id: Id) -> Result<(Option<Stri
         sealed.filter(t::id.eq(id)).select((t::id_number_sealed, t::phone_sealed)).first(tx.conn)?;
     let open = |column: &str, bytes: Option<Vec<u8>>| bytes.map(|bytes| tx.vault.open("persons", column, id, &bytes)).transpose();
     Ok((open("id_number", number)?, open("phone", phone)?))
+}
+
+/// Persons that one transaction looks through.
+const RESEALED_AT_ONCE: i64 = 500;
+
+/// What a reseal came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Resealed {
+    /// Persons that were there.
+    pub seen: usize,
+    /// Those whose numbers the present key had not sealed, and now has.
+    pub resealed: usize,
+    /// Those of them whose ID number another person has too: two servers with different data keys were told of it in
+    /// the same moment. The other is found by it, these keep the hash that they have.
+    pub doubles: Vec<Id>,
+    last: Option<Id>,
+}
+
+impl Replies for Resealed {}
+
+/// Seals the numbers of all persons with the present data key, wherever another has sealed them, while the service runs.
+/// What an earlier run has done is left alone. For the operator, so without a scope.
+pub fn reseal(db: &Db) -> Result<Resealed> {
+    let mut all = Resealed::default();
+    loop {
+        let part = db.write_now(&Deed::of_operator("command line"), |tx| reseal_after(tx, all.last))?;
+        if part.last.is_none() {
+            return Ok(all);
+        }
+        all.seen += part.seen;
+        all.resealed += part.resealed;
+        all.doubles.extend(part.doubles);
+        all.last = part.last;
+    }
+}
+
+/// The next persons in the order of their ids.
+fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<Resealed> {
+    type Sealed = (Id, i32, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+    let mut next = t::table.order(t::id).limit(RESEALED_AT_ONCE).into_boxed::<Any>();
+    if let Some(after) = after {
+        next = next.filter(t::id.gt(after));
+    }
+    let seen: Vec<Sealed> = next.select((t::id, t::version, t::id_number_sealed, t::phone_sealed, t::id_number_hash)).load(tx.conn)?;
+    let mut part = Resealed { seen: seen.len(), last: seen.last().map(|row| row.0), ..Resealed::default() };
+
+    let vault = tx.vault;
+    let former = |sealed: &Option<Vec<u8>>| sealed.as_ref().is_some_and(|sealed| !vault.is_present(sealed));
+    let opened = |column: &str, id: Id, sealed: Option<Vec<u8>>| {
+        sealed.map(|sealed| vault.open("persons", column, id, &sealed)).transpose().map_err(|_| {
+            Error::because(
+                Code::Internal,
+                format!("人员 {id} 的号码由未给出的数据密钥加密"),
+                format!("the numbers of person {id} are sealed with a data key that is not given"),
+            )
+        })
+    };
+    let mut stale = Vec::new();
+    for (id, version, number, phone, hash) in seen.into_iter().filter(|(_, _, number, phone, _)| former(number) || former(phone)) {
+        stale.push((id, version, opened("id_number", id, number)?, opened("phone", id, phone)?, hash));
+    }
+
+    let hash_of = |number: &Option<String>| number.as_ref().map(|plain| vault.hash("id_number", plain));
+    let hashes: Vec<Vec<u8>> = stale.iter().filter_map(|(_, _, number, ..)| hash_of(number)).collect();
+    let holders: Vec<(Option<Vec<u8>>, Id)> =
+        t::table.filter(t::id_number_hash.eq_any(hashes)).select((t::id_number_hash, t::id)).load(tx.conn)?;
+    let mut holders: HashMap<Option<Vec<u8>>, Id> = holders.into_iter().collect();
+
+    for (id, version, number, phone, present_hash) in stale {
+        let hash = hash_of(&number);
+        let double = hash.is_some() && *holders.entry(hash.clone()).or_insert(id) != id;
+        let seal = |column: &str, value: &Option<String>| value.as_ref().map(|plain| vault.seal("persons", column, id, plain)).transpose();
+        // Who has written the person in between has sealed it, too. The version tells; it doesn't count this, since
+        // nothing that anybody sees changes.
+        let saved = diesel::update(t::table.filter(t::id.eq(id)).filter(t::version.eq(version)))
+            .set((
+                t::id_number_sealed.eq(seal("id_number", &number)?),
+                t::id_number_hash.eq(if double { present_hash } else { hash }),
+                t::phone_sealed.eq(seal("phone", &phone)?),
+                t::phone_hash.eq(phone.as_ref().map(|plain| vault.hash("phone", plain))),
+            ))
+            .execute(tx.conn)?;
+        part.resealed += saved;
+        if double {
+            part.doubles.push(id);
+        }
+    }
+    if part.resealed > 0 {
+        let detail = json!({"persons": part.resealed, "doubles": part.doubles, "last": part.last});
+        tx.audit("reseal", Persons::NAME, None, None, Some(&detail));
+    }
+    Ok(part)
 }
 
 /// Writes new persons, in organizations that the caller has checked. `at` makes the pointer of each.

@@ -93,6 +93,8 @@ pub struct TeamBrief {
     pub id: Id,
     pub code: String,
     pub name: Option<String>,
+    #[serde(skip)]
+    pub version: i32,
 }
 
 /// What may be written of a volunteer team.

@@ -64,7 +64,7 @@ pub struct Volunteer {
     pub registered_on_precision: DatePrecision,
     /// Since when they are no volunteer any more.
     pub left_on: Option<NaiveDate>,
-    /// Counts the changes; the ETag.
+    /// Counts the changes; the ETag begins with it.
     pub version: i32,
     pub created_at: Instant,
     pub updated_at: Instant,
@@ -80,6 +80,9 @@ impl Viewed for Volunteer {
     fn version(&self) -> i32 {
         self.version
     }
+    fn shown_version(&self) -> String {
+        format!("{}-{}", self.version, self.person.version)
+    }
     fn organization_id(&self) -> Option<Id> {
         Some(self.organization_id)
     }
@@ -94,6 +97,12 @@ pub struct VolunteerBrief {
     pub code: String,
     #[diesel(select_expression = p::name, select_expression_type = p::name)]
     pub name: String,
+    #[serde(skip)]
+    pub version: i32,
+    /// Of the person, whose name this is.
+    #[serde(skip)]
+    #[diesel(select_expression = p::version, select_expression_type = p::version)]
+    pub person_version: i32,
 }
 
 /// What may be written of a volunteer. On creation the person is either named by `person_id` or written in `person`.

@@ -124,9 +124,9 @@ pub fn describe<R: Resource>(steps: Vec<StepFacts>, document: &mut Value) {
         },
     });
 
-    let etag = json!({"ETag": {"description": "The record's version, quoted.", "schema": {"type": "string"}}});
+    let etag = json!({"ETag": {"description": "The record's version, quoted; where the record shows another along, followed by that one's, as in \"3-7\".", "schema": {"type": "string"}}});
     let id = json!({"name": "id", "in": "path", "required": true, "description": format!("Id of the {en}."), "schema": {"type": "string", "format": "uuid"}});
-    let if_match = |required: bool| json!({"name": "If-Match", "in": "header", "required": required, "description": "The version as its ETag, e.g. \"3\".", "schema": {"type": "string"}});
+    let if_match = |required: bool| json!({"name": "If-Match", "in": "header", "required": required, "description": "The ETag, or the version quoted, e.g. \"3\".", "schema": {"type": "string"}});
     let key = |required: bool| json!({"name": "Idempotency-Key", "in": "header", "required": required, "description": "Makes a retry safe: the same key and body get the stored answer.", "schema": {"type": "string", "minLength": 1, "maxLength": 200}});
     let operation =
         |verb: &str, summary: String| json!({"operationId": format!("{}_{verb}", R::NAME), "tags": [segment], "summary": summary});

@@ -74,6 +74,11 @@ pub trait Viewed {
     fn id(&self) -> Id;
     fn code(&self) -> &str;
     fn version(&self) -> i32;
+    /// The versions of all that the record shows: its own, by which writes are decided, and after a `-` each that of
+    /// another record of which it shows a brief. The ETag.
+    fn shown_version(&self) -> String {
+        self.version().to_string()
+    }
     fn organization_id(&self) -> Option<Id>;
 }
 

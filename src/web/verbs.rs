@@ -34,7 +34,8 @@ pub struct Listed {
 
 /// A record as it goes out.
 pub struct Shown {
-    pub version: i32,
+    /// Quoted.
+    pub etag: String,
     pub body: Vec<u8>,
 }
 
@@ -135,7 +136,7 @@ impl<R: Resource> Of<R> {
     /// The record with what this caller may do to it.
     fn show(&self, actor: &Actor, view: &R::View) -> Result<Shown> {
         let body = serde_json::to_vec(&self.with_actions(actor, view)).map_err(Error::internal)?;
-        Ok(Shown { version: view.version(), body })
+        Ok(Shown { etag: format!("\"{}\"", view.shown_version()), body })
     }
 
     fn with_actions<'a>(&self, actor: &Actor, view: &'a R::View) -> WithActions<'a, R::View> {
@@ -555,7 +556,7 @@ async fn get(verbs: &'static dyn Verbs, request: HttpRequest, caller: Caller, db
     no_parameters(&request)?;
     let actor = caller.actor;
     let shown = db.read(move |conn| verbs.get(conn, &actor, &scope, id)).await?;
-    let etag = format!("\"{}\"", shown.version);
+    let etag = shown.etag;
     let known = request.headers().get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).unwrap_or("");
     if known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag) {
         return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag)).finish());
@@ -579,13 +580,7 @@ async fn create(
     let reply = db
         .write(deed, move |tx| {
             let (id, shown) = verbs.create(tx, &actor, &scope, &draft)?;
-            Ok(Reply {
-                status: 201,
-                location: Some(format!("{path}/{id}")),
-                etag: Some(format!("\"{}\"", shown.version)),
-                body: shown.body,
-                replayed: false,
-            })
+            Ok(Reply { status: 201, location: Some(format!("{path}/{id}")), etag: Some(shown.etag), body: shown.body, replayed: false })
         })
         .await?;
     Ok(respond(reply))
@@ -683,7 +678,7 @@ async fn step(
 }
 
 fn shown_reply(shown: Shown) -> Reply {
-    Reply { status: 200, location: None, etag: Some(format!("\"{}\"", shown.version)), body: shown.body, replayed: false }
+    Reply { status: 200, location: None, etag: Some(shown.etag), body: shown.body, replayed: false }
 }
 
 /// The deed of a request: who, under which id, and once if a key says so.
@@ -718,9 +713,11 @@ pub fn fingerprint(method: &Method, path: &str, body: &[u8]) -> Vec<u8> {
     digest.finalize().to_vec()
 }
 
+/// The record's own version, with which an ETag begins: that of a person who is shown along decides nothing here.
 fn if_match(headers: &HeaderMap) -> Result<Option<i32>> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    value.to_str().ok().and_then(|tag| tag.trim().trim_start_matches("W/").trim_matches('"').parse().ok()).map(Some).ok_or_else(|| {
+    let own = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').split('-').next().and_then(|own| own.parse().ok());
+    value.to_str().ok().and_then(own).map(Some).ok_or_else(|| {
         Error::because(Code::MalformedRequest, "If-Match 应为 ETag 的值，如 \"3\"", "If-Match should be the ETag, as in \"3\"")
     })
 }

@@ -6,6 +6,7 @@ mod appointments;
 mod bad_input;
 mod cluster;
 mod contract;
+mod data_key;
 mod database;
 mod figures;
 mod headers;

@@ -119,3 +119,58 @@ fn a_name_is_found_by_one_or_two_characters() {
         assert_eq!(found("明张"), Vec::<String>::new());
     });
 }
+
+/// What shows a person along is another representation once they have another name; who may write it stays as it was.
+#[test]
+fn a_new_name_is_a_new_etag_of_all_that_show_it() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let zz = city.get("/api/v1/organizations?code=zz").body["items"][0]["id"].clone();
+        let made = |resource: &str, draft: serde_json::Value| {
+            let answer = city.post(&format!("/api/v1/{resource}"), &draft);
+            assert_eq!(answer.status, 201, "{answer:?}");
+            (format!("/api/v1/{resource}/{}", answer.id()), answer.id().to_owned(), answer.header("ETag").expect("an ETag").to_owned())
+        };
+        let (person, person_id, _) = made("persons", json!({"organization_id": zz, "name": "张三"}));
+        let (team, team_id, _) = made(
+            "volunteer-teams",
+            json!({"organization_id": zz, "name": "少林队", "base_kind": "school", "established_on": "2022-01-01"}),
+        );
+        let volunteer =
+            made("volunteers", json!({"organization_id": zz, "person_id": person_id, "sector": "taxi", "registered_on": "2022-01-01"}));
+        let hero = made("heroes", json!({"organization_id": zz, "person_id": person_id}));
+        let membership = made("memberships", json!({"volunteer_id": volunteer.1, "team_id": team_id, "joined_on": "2022-01-01"}));
+        let dependant = made("dependants", json!({"organization_id": zz, "person_id": person_id, "hero_id": hero.1, "relation": "child"}));
+        let appointment =
+            made("appointments", json!({"organization_id": zz, "person_id": person_id, "post": "other", "from_on": "2022-01-01"}));
+        assert_eq!((volunteer.2.as_str(), membership.2.as_str()), ("\"1-1\"", "\"1-1-1-1\""));
+
+        let unless = |path: &str, etag: &str| city.send("GET", path, &[("If-None-Match", etag)], None);
+        let all = [&volunteer, &hero, &membership, &dependant, &appointment];
+        for (path, _, etag) in all {
+            assert_eq!(unless(path, etag).status, 304, "{path}");
+        }
+        assert_eq!(city.patch(&person, "\"1\"", &json!({"name": "张三丰"})).status, 200);
+        for (path, _, etag) in all {
+            let fresh = unless(path, etag);
+            assert_eq!((fresh.status, &fresh.body["version"]), (200, &json!(1)), "{path}");
+            assert!(fresh.body.to_string().contains("张三丰"), "{fresh:?}");
+            assert_eq!(unless(path, fresh.header("ETag").expect("an ETag")).status, 304, "{path}");
+        }
+        // So it is with a team's name and a volunteer's number.
+        for (path, change) in [(&team, json!({"name": "嵩山队"})), (&volunteer.0, json!({"code": "v-7"}))] {
+            let before = city.get(&membership.0).header("ETag").expect("an ETag").to_owned();
+            assert_eq!(city.patch(path, "\"1\"", &change).status, 200, "{path}");
+            assert_eq!(unless(&membership.0, &before).status, 200, "{path}");
+        }
+
+        // A write is decided by the record's own version: the ETag of then, of now, and the version alone are the same.
+        for (etag, number) in [(hero.2.as_str(), "1"), ("\"2-2\"", "2"), ("\"3\"", "3"), ("W/\"4-1\"", "4")] {
+            let written = city.patch(&hero.0, etag, &json!({"deed_place": number}));
+            assert_eq!(written.status, 200, "{etag} {written:?}");
+        }
+        assert_eq!(city.get(&hero.0).header("ETag"), Some("\"5-2\""));
+        assert_eq!(city.patch(&hero.0, "\"4-2\"", &json!({"deed_place": "5"})).code(), "stale_version");
+        assert_eq!(city.patch(&hero.0, "\"-5\"", &json!({"deed_place": "5"})).code(), "malformed_request");
+    });
+}

@@ -38,6 +38,8 @@ fn a_wrong_setting_stops_the_start_with_one_line_that_names_it() {
         (&[("YIYONG_DATA_KEY_FILE", &short)], "YIYONG_DATA_KEY_FILE: the data key should be exactly 32 bytes"),
         (&[("YIYONG_DATA_KEY_FILE", &empty)], "YIYONG_DATA_KEY_FILE: "),
         (&[("YIYONG_DATA_KEY_FILE", "/nowhere/key")], "YIYONG_DATA_KEY_FILE: /nowhere/key"),
+        (&[("YIYONG_OTHER_DATA_KEY_FILES", &short)], "YIYONG_OTHER_DATA_KEY_FILES: the data key should be exactly 32 bytes"),
+        (&[("YIYONG_OTHER_DATA_KEY_FILES", "/nowhere/key")], "YIYONG_OTHER_DATA_KEY_FILES: /nowhere/key"),
         (&[("YIYONG_SIGNING_KEY_FILE", &short)], "YIYONG_SIGNING_KEY_FILE: "),
         (&[("DATABASE_URL", postgres), ("YIYONG_DATA_KEY_FILE", "")], "YIYONG_DATA_KEY_FILE: with PostgreSQL this key must be given"),
         (&[("DATABASE_URL", postgres), ("YIYONG_SIGNING_KEY_FILE", "")], "YIYONG_SIGNING_KEY_FILE: with PostgreSQL this key must be given"),

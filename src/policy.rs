@@ -228,12 +228,13 @@ impl Actor {
                 }
             }
         }
-        if any { Ok(Scope { reach, own, fit: Fit::Probe }) } else { Err(Error::forbidden()) }
+        if any { Ok(Scope { reach, own, above: false, fit: Fit::Probe }) } else { Err(Error::forbidden()) }
     }
 
-    /// Whether the table allows it anywhere.
+    /// Whether the table allows it anywhere: asked for each record of a list.
     pub fn can(&self, area: Area, action: Action) -> bool {
-        self.may(area, action).is_ok()
+        let counts = |role: Role| !matches!(role, Role::Volunteer | Role::HeroFamily) || self.person_id.is_some();
+        !self.must_change_password && self.grants.iter().any(|grant| allows(grant.role, area, action) && counts(grant.role))
     }
 }
 
@@ -243,6 +244,8 @@ pub struct Scope {
     /// `None` is the whole tree.
     reach: Option<Vec<Id>>,
     own: Option<Id>,
+    /// Whether the organizations above are in reach too: see [`Scope::with_above`].
+    above: bool,
     /// How what is asked for is best looked for: by [`Scope::fitted`] for lists and sums; until then as for a record
     /// that is known by its id or code.
     fit: Fit,
@@ -278,7 +281,13 @@ text_enum! {
 impl Scope {
     /// The command line's: it acts on the whole, on the machine that holds the database.
     pub fn of_operator() -> Self {
-        Self { reach: None, own: None, fit: Fit::Probe }
+        Self { reach: None, own: None, above: false, fit: Fit::Probe }
+    }
+
+    /// The same reach and, besides, the organizations above it: for reading and naming what these share with those
+    /// below them, and never for writing.
+    pub fn with_above(&self) -> Self {
+        Self { above: true, ..self.clone() }
     }
 
     /// The same scope, told how to look for what is asked for. It changes the way and never the outcome.
@@ -320,18 +329,25 @@ impl Scope {
         if self.reach.is_none() && organization_id.is_none() && level.is_none() {
             return Reach { subset: Subset(Vec::new()), fit: Fit::All };
         }
-        let mut parts = vec![Part::Sql("SELECT descendant_id FROM organization_closure WHERE ")];
-        match (&self.reach, organization_id) {
-            (None, None) => parts.push(Part::Sql("depth = 0")),
-            (None, Some(id)) => parts.extend([Part::Sql("ancestor_id = "), Part::Id(id)]),
-            (Some(ids), None) => parts.extend([Part::Sql("ancestor_id IN "), Part::Ids(ids.clone())]),
-            (Some(ids), Some(id)) => parts.extend([
+        // Each ends in a condition, so that more can follow with AND, and a probe's does.
+        let below = "SELECT descendant_id FROM organization_closure WHERE ";
+        let mut parts = match (&self.reach, organization_id) {
+            (None, None) => vec![Part::Sql(below), Part::Sql("depth = 0")],
+            (None, Some(id)) => vec![Part::Sql(below), Part::Sql("ancestor_id = "), Part::Id(id)],
+            (Some(ids), _) if self.above => vec![
+                Part::Sql("SELECT descendant_id FROM ("),
+                Part::Sql(below),
                 Part::Sql("ancestor_id IN "),
                 Part::Ids(ids.clone()),
-                Part::Sql(" AND descendant_id IN (SELECT descendant_id FROM organization_closure WHERE ancestor_id = "),
-                Part::Id(id),
-                Part::Sql(")"),
-            ]),
+                Part::Sql(" UNION ALL SELECT ancestor_id FROM organization_closure WHERE descendant_id IN "),
+                Part::Ids(ids.clone()),
+                Part::Sql(") AS below_and_above WHERE 1 = 1"),
+            ],
+            (Some(ids), _) => vec![Part::Sql(below), Part::Sql("ancestor_id IN "), Part::Ids(ids.clone())],
+        };
+        if let (Some(_), Some(id)) = (&self.reach, organization_id) {
+            let asked = " AND descendant_id IN (SELECT descendant_id FROM organization_closure WHERE ancestor_id = ";
+            parts.extend([Part::Sql(asked), Part::Id(id), Part::Sql(")")]);
         }
         parts.extend(level.map(|level| {
             Part::Sql(match level {
@@ -360,15 +376,21 @@ impl Scope {
         self.reach.is_none()
     }
 
-    /// Whether an organization is in reach.
-    pub fn admits(&self, conn: &mut AnyConnection, organization_id: Id) -> Result<bool> {
-        let found: Option<Id> = organizations::table
-            .filter(organizations::id.eq(organization_id))
-            .filter(self.organizations().holds(organizations::id))
+    /// Those of the organizations that are out of reach: one query, whatever their number.
+    pub fn lacks(&self, conn: &mut AnyConnection, mut ids: Vec<Id>) -> Result<Vec<Id>> {
+        if self.is_whole() || ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let probed = Self { fit: Fit::Probe, ..self.clone() };
+        let within: Vec<Id> = organizations::table
+            .filter(organizations::id.eq_any(ids.clone()))
+            .filter(probed.organizations().holds(organizations::id))
             .select(organizations::id)
-            .first(conn)
-            .optional()?;
-        Ok(found.is_some())
+            .load(conn)?;
+        ids.retain(|id| !within.contains(id));
+        Ok(ids)
     }
 }
 

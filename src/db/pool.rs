@@ -83,6 +83,8 @@ pub struct Db {
     /// One permit for each connection, waited for before a thread is taken: when the database hangs, as many threads
     /// hang as there are connections, and who waits in vain leaves nothing behind.
     turns: Arc<Semaphore>,
+    /// Held by who writes to SQLite.
+    pen: Arc<Semaphore>,
     /// How many connections have been found dead: one tells that the others may be, too.
     losses: Arc<AtomicU64>,
     target: Target,
@@ -109,6 +111,7 @@ impl Db {
         Self {
             pool: Arc::new(pool),
             turns: Arc::new(Semaphore::new(connections as usize)),
+            pen: Arc::new(Semaphore::new(1)),
             losses,
             target,
             vault,
@@ -187,17 +190,22 @@ impl Db {
     /// Reads off the event loop. Answers 503 when the database does not answer in time.
     pub async fn read<T: Send + 'static>(&self, work: impl FnMut(&mut AnyConnection) -> Result<T> + Send + 'static) -> Result<T> {
         let db = self.clone();
-        self.block(move |until| db.run_until(until, true, work)).await
+        self.block(false, move |until| db.run_until(until, true, work)).await
     }
 
     /// Runs work that takes a connection, in its turn. It is told until when it is waited for.
-    pub(super) async fn block<T: Send + 'static>(&self, work: impl FnOnce(Instant) -> Result<T> + Send + 'static) -> Result<T> {
+    pub(super) async fn block<T: Send + 'static>(
+        &self,
+        writes: bool,
+        work: impl FnOnce(Instant) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let until = Instant::now() + self.answer_within;
         let answer = async {
+            let pen = self.pen(writes).await?;
             let turn = self.turn().await?;
             let result = web::block(move || {
                 let result = work(until);
-                drop(turn);
+                drop((pen, turn));
                 result
             });
             result.await.map_err(|_| Error::internal("a database task ended without a result"))?
@@ -205,13 +213,14 @@ impl Db {
         tokio::time::timeout_at(until.into(), answer).await.unwrap_or_else(|_| Err(Error::database_away()))
     }
 
-    /// Like [`Db::block`], but once its turn has come the work may take as long as it needs: an import.
+    /// Like [`Db::block`] of a write, but once its turn has come the work may take as long as it needs: an import.
     pub(super) async fn block_in_turn<T: Send + 'static>(&self, work: impl FnOnce(Instant) -> Result<T> + Send + 'static) -> Result<T> {
         let until = Instant::now() + self.answer_within;
-        let turn = tokio::time::timeout_at(until.into(), self.turn()).await.unwrap_or_else(|_| Err(Error::database_away()))?;
+        let both = async { Ok((self.pen(true).await?, self.turn().await?)) };
+        let held = tokio::time::timeout_at(until.into(), both).await.unwrap_or_else(|_| Err(Error::database_away()))?;
         self.block_long(move || {
             let result = work(until);
-            drop(turn);
+            drop(held);
             result
         })
         .await
@@ -220,6 +229,15 @@ impl Db {
     /// Blocking work that takes no connection and as long as it needs: hashing.
     pub async fn block_long<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         web::block(work).await.map_err(|_| Error::internal("a long task ended without a result"))?
+    }
+
+    /// SQLite has one writer. Those that wait for it here are served as soon as it is free; those that ask SQLite
+    /// itself sleep and ask again, and the longer they have waited the longer they sleep.
+    async fn pen(&self, writes: bool) -> Result<Option<tokio::sync::OwnedSemaphorePermit>> {
+        if !writes || self.target.is_postgres() {
+            return Ok(None);
+        }
+        self.pen.clone().acquire_owned().await.map(Some).map_err(Error::internal)
     }
 
     async fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {

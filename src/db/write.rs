@@ -168,7 +168,7 @@ impl Db {
     /// Writes off the event loop; answers 503 when the database does not answer in time.
     pub async fn write(&self, deed: Deed, work: impl FnMut(&mut Tx<'_>) -> Result<Reply> + Send + 'static) -> Result<Reply> {
         let db = self.clone();
-        self.block(move |until| db.write_until(until, &deed, work)).await
+        self.block(true, move |until| db.write_until(until, &deed, work)).await
     }
 
     /// A write that may take as long as it needs.
@@ -184,7 +184,7 @@ impl Db {
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let db = self.clone();
-        self.block(move |until| db.write_until(until, &deed, |tx| work(tx).map(Plain)).map(|plain| plain.0)).await
+        self.block(true, move |until| db.write_until(until, &deed, |tx| work(tx).map(Plain)).map(|plain| plain.0)).await
     }
 
     /// Writes on this thread.

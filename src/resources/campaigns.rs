@@ -137,9 +137,10 @@ fn query(scope: &Scope, filter: &CampaignFilter) -> t::BoxedQuery<'static, Any> 
     query
 }
 
-/// The years of those campaigns that are in scope: one query.
+/// The years of those campaigns that may be named from a scope: one query.
 pub fn years(conn: &mut AnyConnection, scope: &Scope, ids: Vec<Id>) -> Result<HashMap<Id, i32>> {
-    let found: Vec<(Id, i32)> = query(scope, &CampaignFilter::default()).filter(t::id.eq_any(ids)).select((t::id, t::year)).load(conn)?;
+    let named = query(&scope.with_above(), &CampaignFilter::default());
+    let found: Vec<(Id, i32)> = named.filter(t::id.eq_any(ids)).select((t::id, t::year)).load(conn)?;
     Ok(found.into_iter().collect())
 }
 
@@ -175,6 +176,7 @@ impl Resource for Campaigns {
     const LABEL: (&'static str, &'static str) = ("宣传活动", "campaign");
     const AREA: Area = Area::Publicity;
     const REFERENCES: &'static [Reference] = &[Reference::ORGANIZATION];
+    const SHARED_BELOW: bool = true;
 
     type View = Campaign;
     type Draft = CampaignDraft;

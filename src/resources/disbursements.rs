@@ -327,8 +327,7 @@ fn settle(tx: &mut Tx<'_>, scope: &Scope, drafts: &[DisbursementDraft], at: impl
     };
     check("organizations", "organization_id", |draft| Some(draft.organization_id))?;
     check("welfare_batches", "batch_id", |draft| draft.batch_id)?;
-    // A batch vouches for its programme, which may belong to an association above.
-    check("welfare_programmes", "programme_id", |draft| draft.programme_id.filter(|_| draft.batch_id.is_none()))?;
+    check("welfare_programmes", "programme_id", |draft| draft.programme_id)?;
     check("heroes", "hero_id", |draft| draft.hero_id)?;
     check("dependants", "dependant_id", |draft| draft.dependant_id)?;
     // The rest is judged against records that are there.

@@ -234,21 +234,15 @@ fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: WelfareBa
     })
 }
 
-/// Faults of references, with pointers that `at` makes from a draft's index and a field. A programme that stood there
-/// before stays, whoever's it is.
-fn check_references(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    drafts: &[WelfareBatchDraft],
-    present: Option<Id>,
-    at: impl Fn(usize, &str) -> String,
-) -> Result<()> {
+/// Faults of references, with pointers that `at` makes from a draft's index and a field.
+fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[WelfareBatchDraft], at: impl Fn(usize, &str) -> String) -> Result<()> {
     let mut faults: Vec<Fault> = Vec::new();
-    let wanted = drafts.iter().enumerate().map(|(i, draft)| (at(i, "organization_id"), Some(draft.organization_id)));
-    rules::all_in_scope(tx.conn, scope, "organizations", wanted.collect::<Vec<_>>(), &mut faults)?;
-    let wanted = drafts.iter().enumerate();
-    let wanted = wanted.map(|(i, draft)| (at(i, "programme_id"), Some(draft.programme_id).filter(|id| present != Some(*id))));
-    rules::all_in_scope(tx.conn, scope, "welfare_programmes", wanted.collect::<Vec<_>>(), &mut faults)?;
+    let mut check = |of, field: &str, id: fn(&WelfareBatchDraft) -> Id| {
+        let wanted = drafts.iter().enumerate().map(|(i, draft)| (at(i, field), Some(id(draft))));
+        rules::all_in_scope(tx.conn, scope, of, wanted.collect::<Vec<_>>(), &mut faults)
+    };
+    check("organizations", "organization_id", |draft| draft.organization_id)?;
+    check("welfare_programmes", "programme_id", |draft| draft.programme_id)?;
     let forms = welfare_programmes::forms(tx.conn, drafts.iter().map(|draft| draft.programme_id))?;
     for (i, draft) in drafts.iter().enumerate() {
         if draft.control_fen.is_some() && forms.get(&draft.programme_id) == Some(&BenefitForm::InKind) {
@@ -324,7 +318,7 @@ impl Resource for WelfareBatches {
     }
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
-        check_references(tx, scope, &drafts, None, |i, field| format!("/{i}/{field}"))?;
+        check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
         let now = tx.now;
         let rows: Vec<Row> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect::<Result<_>>()?;
         insert_all!(&mut *tx.conn, t::table, rows)?;
@@ -349,7 +343,7 @@ impl Resource for WelfareBatches {
     }
 
     fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
-        check_references(tx, scope, std::slice::from_ref(&draft), Some(before.programme_id), |_, field| format!("/{field}"))?;
+        check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft)?;
         let saved =
             diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;

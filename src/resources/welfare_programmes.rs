@@ -198,6 +198,7 @@ impl Resource for WelfareProgrammes {
     const LABEL: (&'static str, &'static str) = ("保障项目", "welfare programme");
     const AREA: Area = Area::Welfare;
     const REFERENCES: &'static [Reference] = &[Reference::ORGANIZATION];
+    const SHARED_BELOW: bool = true;
 
     type View = WelfareProgramme;
     type Draft = WelfareProgrammeDraft;

@@ -151,6 +151,11 @@ pub fn describe<R: Resource>(steps: Vec<StepFacts>, document: &mut Value) {
         "200": {"description": "The record.", "headers": etag, "content": json_content(reference(&view))},
         "304": {"description": "The caller's version is the present one."},
     });
+    if R::SHARED_BELOW {
+        let shared = "Besides those of the caller's organizations and all below them, those of the organizations above are there to be seen and referred to; nothing may be done to them, so their `allowed_actions` are empty.";
+        list["description"] = shared.into();
+        get["description"] = shared.into();
+    }
     let mut collection = json!({"get": list});
     let mut single = json!({"get": get});
 

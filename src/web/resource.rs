@@ -27,6 +27,9 @@ pub trait Resource: Sized + 'static {
     const REFERENCES: &'static [Reference];
     /// Whether callers may create, patch and delete; `false` for records that only the service writes.
     const WRITABLE: bool = true;
+    /// Whether organizations below the record's may see and name it, as a county holds an event of the city's campaign.
+    /// Writing it, and counting it, stays with its own organization and those above. Never for personal data or money.
+    const SHARED_BELOW: bool = false;
 
     type View: Viewed + Serialize + ToSchema + Send;
     type Draft: Serialize + DeserializeOwned + Validate + ToSchema + Send;

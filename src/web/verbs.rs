@@ -1,6 +1,7 @@
 //! The verbs that every resource has, written once: permit → load in scope → decide → save at its version →
 //! audit → show.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use actix_web::http::header::{self, HeaderMap};
@@ -67,7 +68,9 @@ pub trait Verbs: Send + Sync {
     fn delete(&self, tx: &mut Tx<'_>, scope: &Scope, id: Id, version: Option<i32>) -> Result<()>;
     fn step(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, call: &StepCall) -> Result<Shown>;
     fn measure(&self, conn: &mut AnyConnection, scope: &Scope, filter: Value, measure: Measure) -> Result<Measured>;
+    /// Those in scope, and those that organizations above share with it.
     fn ids_by_code(&self, conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>>;
+    /// Those in scope, and those that organizations above share with it.
     fn known_ids(&self, conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>>;
     /// New records of an import: all of these, or the faults with pointers that begin with the row's place here.
     fn import_new(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: &[Value]) -> Result<()>;
@@ -133,16 +136,34 @@ impl<R: Resource> Of<R> {
         Ok(drafts)
     }
 
-    /// The record with what this caller may do to it.
+    /// The scope to read and name records in; all else is done in the caller's own.
+    fn readable(scope: &Scope) -> Cow<'_, Scope> {
+        if R::SHARED_BELOW { Cow::Owned(scope.with_above()) } else { Cow::Borrowed(scope) }
+    }
+
+    /// The organizations above the caller's own that some of these records belong to.
+    fn above(conn: &mut AnyConnection, scope: &Scope, views: &[R::View]) -> Result<Vec<Id>> {
+        if !R::SHARED_BELOW {
+            return Ok(Vec::new());
+        }
+        scope.lacks(conn, views.iter().filter_map(Viewed::organization_id).collect())
+    }
+
+    /// The caller's own record with what they may do to it.
     fn show(&self, actor: &Actor, view: &R::View) -> Result<Shown> {
-        let body = serde_json::to_vec(&self.with_actions(actor, view)).map_err(Error::internal)?;
+        self.show_among(actor, view, &[])
+    }
+
+    fn show_among(&self, actor: &Actor, view: &R::View, above: &[Id]) -> Result<Shown> {
+        let body = serde_json::to_vec(&self.with_actions(actor, view, above)).map_err(Error::internal)?;
         Ok(Shown { etag: format!("\"{}\"", view.shown_version()), body })
     }
 
-    fn with_actions<'a>(&self, actor: &Actor, view: &'a R::View) -> WithActions<'a, R::View> {
-        let allowed_actions =
-            R::offers(view).into_iter().filter(|action| R::WRITABLE && actor.can(R::AREA, *action)).map(TextEnum::code).collect();
-        WithActions { view, allowed_actions }
+    /// Nothing may be done to a record of those above.
+    fn with_actions<'a>(&self, actor: &Actor, view: &'a R::View, above: &[Id]) -> WithActions<'a, R::View> {
+        let own = !view.organization_id().is_some_and(|id| above.contains(&id));
+        let allowed = |action: &Action| own && R::WRITABLE && actor.can(R::AREA, *action);
+        WithActions { view, allowed_actions: R::offers(view).into_iter().filter(allowed).map(TextEnum::code).collect() }
     }
 
     fn insert(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<R::Draft>) -> Result<Vec<R::View>> {
@@ -315,19 +336,22 @@ impl<R: Resource> Verbs for Of<R> {
 
     fn list(&self, conn: &mut AnyConnection, actor: &Actor, scope: (&Scope, &Scope), filter: Value, window: &Window) -> Result<Listed> {
         let filter: R::Filter = serde_json::from_value(filter).map_err(Error::internal)?;
-        let mut views = R::page(conn, scope.0, &filter, window)?;
+        let mut views = R::page(conn, &Self::readable(scope.0), &filter, window)?;
         let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
         let more = views.len() > limit;
         views.truncate(limit);
         let next_cursor = views.last().filter(|_| more).map(|last| window.cursor_after(last.id(), last.code()));
-        let total = if window.count { Some(R::count(conn, scope.1, &filter)?) } else { None };
-        let items: Vec<_> = views.iter().map(|view| self.with_actions(actor, view)).collect();
+        let total = if window.count { Some(R::count(conn, &Self::readable(scope.1), &filter)?) } else { None };
+        let above = Self::above(conn, scope.0, &views)?;
+        let items: Vec<_> = views.iter().map(|view| self.with_actions(actor, view, &above)).collect();
         let body = serde_json::to_vec(&Page { items, next_cursor: next_cursor.as_deref(), total }).map_err(Error::internal)?;
         Ok(Listed { body, next_cursor })
     }
 
     fn get(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, id: Id) -> Result<Shown> {
-        self.show(actor, &R::find(conn, scope, id)?)
+        let view = R::find(conn, &Self::readable(scope), id)?;
+        let above = Self::above(conn, scope, std::slice::from_ref(&view))?;
+        self.show_among(actor, &view, &above)
     }
 
     fn create(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, draft: &Value) -> Result<(Id, Shown)> {
@@ -342,7 +366,7 @@ impl<R: Resource> Verbs for Of<R> {
     fn batch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, drafts: &[Value]) -> Result<Vec<u8>> {
         let drafts = self.read_drafts(drafts)?;
         let views = self.insert(tx, scope, drafts).map_err(among_many)?;
-        let items: Vec<_> = views.iter().map(|view| self.with_actions(actor, view)).collect();
+        let items: Vec<_> = views.iter().map(|view| self.with_actions(actor, view, &[])).collect();
         serde_json::to_vec(&json!({ "items": items })).map_err(Error::internal)
     }
 
@@ -412,11 +436,11 @@ impl<R: Resource> Verbs for Of<R> {
     }
 
     fn ids_by_code(&self, conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        R::ids_by_code(conn, scope, codes)
+        R::ids_by_code(conn, &Self::readable(scope), codes)
     }
 
     fn known_ids(&self, conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        R::known_ids(conn, scope, ids)
+        R::known_ids(conn, &Self::readable(scope), ids)
     }
 
     fn import_new(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: &[Value]) -> Result<()> {
@@ -426,7 +450,16 @@ impl<R: Resource> Verbs for Of<R> {
     }
 
     fn import_over(&self, tx: &mut Tx<'_>, scope: &Scope, id: Id, row: &Value) -> Result<Written> {
-        let before = R::find(tx.conn, scope, id)?;
+        let before = R::find(tx.conn, scope, id).map_err(|error| match error.code {
+            // It was found by its code, so it is there to be named, but not to be written.
+            Code::NotFound if R::SHARED_BELOW => Error::field(
+                "/code",
+                "belongs_above",
+                format!("此编码的{}属于上级单位，可以引用，不能修改；如需新建请换一个编码", R::LABEL.0),
+                format!("the {} with this code belongs to an organization above: refer to it, or choose another code", R::LABEL.1),
+            ),
+            _ => error,
+        })?;
         if !R::offers(&before).contains(&Action::Update) {
             // A record that its state has closed may be named again by a file that says nothing new of it.
             let changed = self.changed(tx, &before, row)?;

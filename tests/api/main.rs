@@ -4,6 +4,7 @@
 
 mod appointments;
 mod bad_input;
+mod campaigns;
 mod cluster;
 mod contract;
 mod data_key;

@@ -324,6 +324,48 @@ fn an_amount_is_paid_once() {
     });
 }
 
+/// A county gives out of the city's programme, which stays the city's.
+#[test]
+fn a_county_gives_out_of_the_citys_programme() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let (zz, dengfeng, gaoxin) = (organization(&city, "zz"), organization(&city, "zz-dengfeng"), organization(&city, "zz-gaoxin"));
+        let clerk = host.user("clerk", Role::Clerk, Some("zz"));
+        let county = host.user("county", Role::WelfareOfficer, Some("zz-dengfeng"));
+        let programme = |organization: &Value| {
+            made(clerk.post(PROGRAMMES, &json!({"organization_id": organization, "name": "助学", "kind": "student_aid", "form": "cash"})))
+        };
+        let (above, beside) = (programme(&zz), programme(&gaoxin));
+        let path = format!("{PROGRAMMES}/{}", above.id());
+        let read = county.get(&path);
+        assert_eq!((read.status, &read.body["allowed_actions"]), (200, &json!([])), "{read:?}");
+        let list = county.get(&format!("{PROGRAMMES}?count=true"));
+        assert_eq!((&list.body["total"], &list.body["items"][0]["id"]), (&json!(1), &json!(above.id())), "{list:?}");
+        assert_eq!(list.body["items"][0]["allowed_actions"], json!([]));
+        assert_eq!(county.patch(&path, "\"1\"", &json!({"name": "改"})).status, 404);
+        assert_eq!(county.delete(&path).status, 404);
+        assert_eq!(county.get(&format!("{PROGRAMMES}/{}", beside.id())).status, 404);
+
+        let draft = |organization: &Value, programme: &Answer| json!({"organization_id": organization, "programme_id": programme.id(), "people": 1, "amount_fen": 5, "channel": "own", "year": 2022});
+        let given = made(county.post(DISBURSEMENTS, &draft(&dengfeng, &above)));
+        assert_eq!(county.patch(&at(&given), "\"1\"", &json!({"amount_fen": 6})).status, 200);
+        assert_eq!(county.post(DISBURSEMENTS, &draft(&dengfeng, &beside)).faults(), [("/programme_id", "unknown_reference")]);
+        assert_eq!(county.post(DISBURSEMENTS, &draft(&zz, &above)).faults(), [("/organization_id", "unknown_reference")]);
+        let batch =
+            made(county.post(BATCHES, &json!({"organization_id": dengfeng, "programme_id": above.id(), "name": "一", "year": 2022})));
+        let renamed = county.patch(&format!("{BATCHES}/{}", batch.id()), "\"1\"", &json!({"name": "二"}));
+        assert_eq!(renamed.status, 200, "{renamed:?}");
+        let mut of_batch = draft(&dengfeng, &above);
+        of_batch["batch_id"] = json!(batch.id());
+        made(county.post(DISBURSEMENTS, &of_batch));
+
+        // Money is not shared: what the city gives out of its programme is not the county's to see.
+        let citys = made(clerk.post(DISBURSEMENTS, &draft(&zz, &above)));
+        assert_eq!(county.get(&at(&citys)).status, 404);
+        assert_eq!(county.get(&format!("{DISBURSEMENTS}?count=true")).body["total"], 2);
+    });
+}
+
 /// A hero sees what they were given themselves, and a filter narrows that too.
 #[test]
 fn a_hero_sees_their_own() {

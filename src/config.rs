@@ -145,7 +145,7 @@ impl Config {
         let data_key = data_key_of(DATA_KEY, &data_key_text)?;
         let other_data_keys = list(OTHER_DATA_KEYS)
             .iter()
-            .map(|path| data_key_of(OTHER_DATA_KEYS, &*secret(OTHER_DATA_KEYS, Path::new(path))?))
+            .map(|path| data_key_of(OTHER_DATA_KEYS, &secret(OTHER_DATA_KEYS, Path::new(path))?))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             public_url: get("YIYONG_PUBLIC_URL").unwrap_or_else(|| format!("http://{bind}")),

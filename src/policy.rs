@@ -43,6 +43,7 @@ text_enum! {
         Move = "move", "调整隶属", "move";
         Archive = "archive", "归档", "archive";
         Advance = "advance", "登记阶段", "record a stage";
+        Retract = "retract", "撤销阶段", "take back a stage";
         Reveal = "reveal", "查看完整号码", "reveal";
         Submit = "submit", "提交", "submit";
         Return = "return", "退回", "return";
@@ -116,7 +117,7 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
     use Area as R;
     use Role as W;
     let read = action == A::Read;
-    let write = matches!(action, A::Create | A::Update | A::Delete | A::Import | A::Advance);
+    let write = matches!(action, A::Create | A::Update | A::Delete | A::Import | A::Advance | A::Retract);
     match (role, area) {
         // Money first: approving and paying belong to one role each, whoever else may write.
         (W::Leader, R::Welfare) if matches!(action, A::Approve | A::Return | A::Reject) => true,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use super::stages::{AdvanceBody, DatedStage, Stage, dated_stages, latest, with};
+use super::stages::{self, AdvanceBody, DatedStage, RetractBody, Stage, dated_stages, latest, with, without};
 use super::{references, rules};
 use crate::db::{Any, AnyConnection, Part, Subset, Tx, grams, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
@@ -393,6 +393,8 @@ fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[PublicityAssetDraf
     rules::all_in_scope(tx.conn, scope, "organizations", wanted.collect::<Vec<_>>(), &mut faults)?;
     let venues = drafts.iter().enumerate().map(|(i, draft)| (at(i, "parent_id"), draft.parent_id));
     all_of_category(tx.conn, scope, AssetCategory::Venue, venues.collect(), &mut faults)?;
+    let dated = drafts.iter().enumerate();
+    faults.extend(dated.filter_map(|(i, draft)| stages::ahead(first_stage(draft), tx.now, at(i, "stage_on"))));
     Error::unless_empty(faults)
 }
 
@@ -408,11 +410,23 @@ fn save(tx: &mut Tx<'_>, before: &PublicityAsset, after: &Row) -> Result<()> {
 /// `advance`: one more dated stage. Whoever adds a past one leaves the present stage as it is.
 fn advance(tx: &mut Tx<'_>, _: &Scope, before: PublicityAsset, body: &Value) -> Result<PublicityAsset> {
     let new: DatedStage = serde_json::from_value::<AdvanceBody>(body.clone()).map_err(Error::internal)?.into();
+    Error::unless_empty(stages::ahead(new, tx.now, "/effective_on").into_iter().collect())?;
     let draft = PublicityAssets::draft(tx, &before)?;
     let after = row(before.id, before.version + 1, before.created_at, tx.now, latest(&before.stages, new), draft);
     save(tx, &before, &after)?;
     dated::put(tx.conn, before.id, new)?;
     Ok(view(after, with(&before.stages, new)))
+}
+
+/// `retract`: one dated stage less.
+fn retract(tx: &mut Tx<'_>, _: &Scope, before: PublicityAsset, body: &Value) -> Result<PublicityAsset> {
+    let day = serde_json::from_value::<RetractBody>(body.clone()).map_err(Error::internal)?.effective_on;
+    let (rest, present) = without(&before.stages, day)?;
+    let draft = PublicityAssets::draft(tx, &before)?;
+    let after = row(before.id, before.version + 1, before.created_at, tx.now, present, draft);
+    save(tx, &before, &after)?;
+    dated::take(tx.conn, before.id, day)?;
+    Ok(view(after, rest))
 }
 
 impl Resource for PublicityAssets {
@@ -531,16 +545,28 @@ impl Resource for PublicityAssets {
     }
 
     fn steps() -> Vec<Step<Self>> {
-        vec![Step {
-            action: Action::Advance,
-            summary: "登记阶段（可补登以往阶段） / Record a dated stage, a past one as well",
-            body: Some(Shape::of::<AdvanceBody>),
-            needs_key: false,
-            run: advance,
-        }]
+        vec![
+            Step {
+                action: Action::Advance,
+                summary: "登记阶段（可补登以往阶段） / Record a dated stage, a past one as well",
+                body: Some(Shape::of::<AdvanceBody>),
+                needs_key: false,
+                run: advance,
+            },
+            Step {
+                action: Action::Retract,
+                summary: "撤销登记有误的阶段 / Take back a dated stage that proved wrong",
+                body: Some(Shape::of::<RetractBody>),
+                needs_key: false,
+                run: retract,
+            },
+        ]
     }
 
-    fn offers(_: &Self::View) -> Vec<Action> {
-        vec![Action::Update, Action::Delete, Action::Advance]
+    /// Of a single stage nothing can be taken back.
+    fn offers(view: &Self::View) -> Vec<Action> {
+        let mut offered = vec![Action::Update, Action::Delete, Action::Advance];
+        offered.extend((view.stages.len() > 1).then_some(Action::Retract));
+        offered
     }
 }

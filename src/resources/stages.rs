@@ -2,12 +2,16 @@
 //!
 //! A thing has at most one fact a day. Its present stage is that of its latest fact, which its own row repeats, so that
 //! lists of today need no second table. With precision `at_latest` a stage was reached on that day or before it.
+//!
+//! A plan, or a beginning, may lie ahead; what is completed or retired is so by today. A fact that proves wrong is taken
+//! back, but for the last one: a thing has a stage.
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::types::{DatePrecision, text_enum};
+use crate::error::{Error, Fault, Result, Says};
+use crate::types::{DatePrecision, Instant, business_today, text_enum};
 
 text_enum! {
     /// How far something that is built has come.
@@ -48,6 +52,44 @@ impl From<AdvanceBody> for DatedStage {
     fn from(body: AdvanceBody) -> Self {
         Self::new(body.stage, body.effective_on, body.effective_on_precision)
     }
+}
+
+/// A stage to be taken back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetractBody {
+    /// The day that the stage was recorded for.
+    pub effective_on: NaiveDate,
+}
+
+/// The fault of a stage that can't have been reached yet.
+pub fn ahead(dated: DatedStage, now: Instant, pointer: impl Into<String>) -> Option<Fault> {
+    let today = business_today(now);
+    let reached = matches!(dated.stage, Stage::Completed | Stage::Retired);
+    (reached && dated.effective_on > today).then(|| {
+        let says = Says::new(
+            format!("建成或停用的日期不能晚于今天（{today}）；将来的安排请登记为规划"),
+            format!("nothing is completed or retired later than today ({today}); record what lies ahead as planned"),
+        );
+        Fault::new(pointer, "in_the_future", says)
+    })
+}
+
+/// The stages without that of a day, and the present one among them.
+pub fn without(stages: &[DatedStage], day: NaiveDate) -> Result<(Vec<DatedStage>, DatedStage)> {
+    let rest: Vec<DatedStage> = stages.iter().filter(|known| known.effective_on != day).copied().collect();
+    if rest.len() == stages.len() {
+        let days: Vec<String> = stages.iter().map(|known| known.effective_on.to_string()).collect();
+        return Err(Error::field(
+            "/effective_on",
+            "no_such_stage",
+            format!("这一天没有登记阶段；已登记：{}", days.join("、")),
+            format!("no stage is recorded for this day; recorded are: {}", days.join(", ")),
+        ));
+    }
+    // A record with one stage doesn't offer the step.
+    let present = rest.last().copied().ok_or_else(|| Error::internal("the only stage was to be taken back"))?;
+    Ok((rest, present))
 }
 
 /// The stages with one more, or with the same day's corrected, in the order of their days.
@@ -116,9 +158,13 @@ macro_rules! dated_stages {
 
             /// One more stage, in the place of what was recorded for its day.
             pub fn put(conn: &mut AnyConnection, id: Id, dated: DatedStage) -> QueryResult<()> {
-                diesel::delete($table::table.filter($table::$owner.eq(id)).filter($table::effective_on.eq(dated.effective_on)))
-                    .execute(conn)?;
+                take(conn, id, dated.effective_on)?;
                 begin(conn, std::iter::once((id, dated)))
+            }
+
+            /// One stage less: that of a day.
+            pub fn take(conn: &mut AnyConnection, id: Id, day: NaiveDate) -> QueryResult<usize> {
+                diesel::delete($table::table.filter($table::$owner.eq(id)).filter($table::effective_on.eq(day))).execute(conn)
             }
 
             /// Those that had one of these stages on a day: whose latest fact until then is one of them. Any stage when
@@ -167,6 +213,16 @@ mod tests {
         assert_eq!(with(&[built], begun), [begun, built]);
         assert_eq!(latest(&[built], begun), built);
         assert_eq!(latest(&[begun], built), built);
+    }
+
+    #[test]
+    fn what_is_taken_back_leaves_a_present_stage() {
+        let begun = dated(Stage::UnderConstruction, "2022-03-01");
+        let built = dated(Stage::Completed, "2022-10-01");
+        assert_eq!(without(&[begun, built], built.effective_on).expect("one is left"), (vec![begun], begun));
+        assert_eq!(without(&[begun, built], begun.effective_on).expect("one is left"), (vec![built], built));
+        assert_eq!(without(&[begun], built.effective_on).expect_err("refused").faults[0].code, "no_such_stage");
+        assert!(without(&[begun], begun.effective_on).is_err());
     }
 
     #[test]

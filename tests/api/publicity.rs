@@ -1,6 +1,7 @@
 //! What spreads the word: venues with their stages, campaigns, goods that can't be given twice, and their figures.
 
 use serde_json::{Value, json};
+use yiyong::types::{Instant, business_today};
 
 use crate::hosts::{Client, on_each_database};
 
@@ -121,6 +122,57 @@ fn a_venue_has_its_stages_and_a_past_one_does_not_become_the_present() {
             &json!({"organization_id": organization(&city, "zz"), "category": "fixture", "kind": "park", "stage": "planned", "stage_on": "2022-01-01"}),
         );
         assert_eq!(wrong.status, 422, "a park is no fixture");
+    });
+}
+
+/// Only a plan lies ahead, and what was recorded wrongly is taken back.
+#[test]
+fn a_stage_is_not_ahead_of_its_day_and_can_be_taken_back() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let zz = organization(&city, "zz");
+        let today = business_today(Instant::now());
+        let tomorrow = today.succ_opt().expect("a day");
+        for (resource, more) in
+            [("publicity-assets", json!({"category": "venue", "kind": "park"})), ("demonstration-units", json!({"host_kind": "school"}))]
+        {
+            let draft = |stage: &str, day: &str| {
+                let mut draft = json!({"organization_id": zz, "stage": stage, "stage_on": day});
+                draft.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
+                draft
+            };
+            let collection = format!("/api/v1/{resource}");
+            let (day, next) = (today.to_string(), tomorrow.to_string());
+            for stage in ["completed", "retired"] {
+                assert_eq!(city.post(&collection, &draft(stage, &next)).faults(), [("/stage_on", "in_the_future")]);
+            }
+            assert_eq!(city.post(&collection, &draft("completed", &day)).status, 201);
+
+            let planned = city.post(&collection, &draft("planned", &next));
+            assert_eq!(planned.status, 201, "{planned:?}");
+            assert_eq!(planned.body["allowed_actions"], json!(["update", "delete", "advance"]), "the only stage stays");
+            let path = format!("{collection}/{}", planned.id());
+            let advance = |stage: &str, day: &str| city.post(&format!("{path}/advance"), &json!({"stage": stage, "effective_on": day}));
+            let retract = |day: &str| city.post(&format!("{path}/retract"), &json!({"effective_on": day}));
+            assert_eq!(advance("completed", &next).faults(), [("/effective_on", "in_the_future")]);
+            assert_eq!(city.patch(&path, "\"1\"", &json!({"stage": "completed"})).faults(), [("/stage_on", "in_the_future")]);
+            assert_eq!(retract(&next).code(), "step_not_allowed");
+
+            assert_eq!(advance("under_construction", "2022-03-01").status, 200);
+            let two = advance("completed", &day);
+            assert_eq!((two.status, &two.body["stage"]), (200, &json!("planned")), "the plan is the latest: {two:?}");
+            assert_eq!(two.body["allowed_actions"], json!(["update", "delete", "advance", "retract"]));
+            assert_eq!(retract("2022-03-02").faults(), [("/effective_on", "no_such_stage")]);
+            let back = retract(&next);
+            assert_eq!((back.status, &back.body["stage"], &back.body["stage_on"]), (200, &json!("completed"), &json!(day)), "{back:?}");
+            let back = retract(&day);
+            assert_eq!((&back.body["stage"], &back.body["stage_on"]), (&json!("under_construction"), &json!("2022-03-01")));
+            let read = city.get(&path);
+            assert_eq!(read.body, back.body, "what was answered is what is kept");
+            assert_eq!(read.body["stages"].as_array().map(Vec::len), Some(1));
+            let listed = |stage: &str| city.get(&format!("{collection}?count=true&as_at={next}&stage={stage}")).body["total"].clone();
+            assert_eq!((listed("planned"), listed("under_construction")), (json!(0), json!(1)));
+        }
     });
 }
 

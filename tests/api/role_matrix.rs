@@ -115,6 +115,7 @@ fn step_body(action: &str, samples: &Samples) -> Value {
     match action {
         "move" => json!({"parent_id": samples.id("organizations")}),
         "advance" => json!({"stage": "completed", "effective_on": "2022-06-17"}),
+        "retract" => json!({"effective_on": "2022-06-17"}),
         "return" | "reject" | "cancel" => json!({"reason": "核对"}),
         "pay" => json!({"paid_on": "2022-06-17"}),
         "deliver" => json!({"delivered_on": null}),

@@ -75,7 +75,7 @@ impl Target {
                 connection
                     .batch_execute(
                         "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-                         PRAGMA cache_size = -8000; PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY; \
+                         PRAGMA cache_size = -8000; PRAGMA mmap_size = 268435456; \
                          PRAGMA journal_size_limit = 67108864;",
                     )
                     .map_err(ConnectionError::CouldntSetupConfiguration)?;

@@ -68,7 +68,7 @@ impl Viewed for CampaignEvent {
 /// What may be written of a campaign's event.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct CampaignEventDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

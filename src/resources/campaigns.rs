@@ -66,7 +66,7 @@ impl Viewed for Campaign {
 /// What may be written of a campaign.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct CampaignDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -107,7 +107,7 @@ impl Viewed for Disbursement {
 /// What may be written of a disbursement, while it is a draft.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct DisbursementDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -68,7 +68,7 @@ impl Viewed for GoodsMovement {
 /// What may be written of a movement of goods.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct GoodsMovementDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -56,7 +56,7 @@ impl Viewed for Inspection {
 /// What may be written of an inspection.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct InspectionDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -71,7 +71,7 @@ impl Viewed for MediaItem {
 /// What may be written of a media item.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct MediaItemDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -106,7 +106,7 @@ impl From<Person> for PersonBrief {
 /// What may be written of a person.
 #[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct PersonDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]
@@ -118,12 +118,10 @@ pub struct PersonDraft {
     /// Taken from the ID number when absent.
     pub gender: Option<Gender>,
     /// 18 characters (GB 11643); 15 digits are extended.
-    #[schema(max_length = 30)]
-    #[validate(custom(function = "valid_id_number"))]
+    #[schema(max_length = 30, format = "resident-id-number")]
     pub id_number: Option<String>,
     /// A mobile number of 11 digits.
-    #[schema(max_length = 30)]
-    #[validate(custom(function = "valid_phone"))]
+    #[schema(max_length = 30, format = "mobile-number")]
     pub phone: Option<String>,
 }
 
@@ -137,12 +135,10 @@ pub struct PersonPart {
     /// Taken from the ID number when absent.
     pub gender: Option<Gender>,
     /// 18 characters (GB 11643); 15 digits are extended.
-    #[schema(max_length = 30)]
-    #[validate(custom(function = "valid_id_number"))]
+    #[schema(max_length = 30, format = "resident-id-number")]
     pub id_number: Option<String>,
     /// A mobile number of 11 digits.
-    #[schema(max_length = 30)]
-    #[validate(custom(function = "valid_phone"))]
+    #[schema(max_length = 30, format = "mobile-number")]
     pub phone: Option<String>,
 }
 
@@ -157,14 +153,6 @@ impl PersonPart {
         settle(&mut self.gender, &mut self.id_number, &mut self.phone);
         self
     }
-}
-
-fn valid_id_number(text: &str) -> Result<(), ValidationError> {
-    normalize_id_number(text, business_today(Instant::now())).map(|_| ()).map_err(|(code, says)| refusal(None, code, &says))
-}
-
-fn valid_phone(text: &str) -> Result<(), ValidationError> {
-    normalize_phone(text).map(|_| ()).map_err(|(code, says)| refusal(None, code, &says))
 }
 
 fn whole(draft: &PersonDraft) -> Result<(), ValidationError> {

@@ -63,7 +63,7 @@ impl Viewed for Placement {
 /// What may be written of a placement.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct PlacementDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -161,7 +161,7 @@ impl Viewed for PublicityAsset {
 /// What may be written of a publicity asset.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct PublicityAssetDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -59,7 +59,7 @@ impl Viewed for RoleGrant {
 /// What may be written of a role grant. Another user or role is another grant: end this one and make that one.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct RoleGrantDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -83,7 +83,7 @@ impl Viewed for Training {
 /// What may be written of a training.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct TrainingDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

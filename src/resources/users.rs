@@ -68,7 +68,7 @@ impl Viewed for User {
 /// its secret.
 #[derive(Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct UserDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -100,7 +100,7 @@ pub struct TeamBrief {
 /// What may be written of a volunteer team.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct VolunteerTeamDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -108,7 +108,7 @@ pub struct VolunteerBrief {
 /// What may be written of a volunteer. On creation the person is either named by `person_id` or written in `person`.
 #[derive(Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct VolunteerDraft {
     /// The volunteer number; made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -89,7 +89,7 @@ impl Viewed for WelfareBatch {
 /// What may be written of a batch.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct WelfareBatchDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -82,7 +82,7 @@ impl Viewed for Workstation {
 /// What may be written of a workstation.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-#[validate(schema(function = "whole"))]
+#[validate(schema(function = "whole", skip_on_field_errors = false))]
 pub struct WorkstationDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::error::{Fault, Says};
+use crate::types::{Instant, business_today, normalize_id_number, normalize_phone};
 
 /// A schema with all its references put in place.
 #[derive(Debug, Clone)]
@@ -179,6 +180,17 @@ fn check_text(schema: &Value, text: &str, fault: &mut impl FnMut(&'static str, S
                 "时间应写作 2022-06-17T09:00:00+08:00".into(),
                 "an instant is written 2022-06-17T09:00:00+08:00".into(),
             );
+        }
+        // Judged here and not by the draft's own rules, so that they are told together with whatever else is wrong.
+        Some("resident-id-number") => {
+            if let Err((code, says)) = normalize_id_number(text, business_today(Instant::now())) {
+                fault(code, says.zh, says.en);
+            }
+        }
+        Some("mobile-number") => {
+            if let Err((code, says)) = normalize_phone(text) {
+                fault(code, says.zh, says.en);
+            }
         }
         Some("uuid") if uuid::Uuid::try_parse(text).is_err() => {
             fault("invalid_id", "此项应为记录的 id（UUID）".into(), "this should be a record's id (UUID)".into());

@@ -54,7 +54,10 @@ fn a_person_written_along_or_named_is_one_volunteer() {
             VOLUNTEERS,
             &draft("v1", json!({"person": {"name": "王小明", "phone": "12800138000", "id_number": "41010519850617001X", "age": 3}})),
         );
-        assert_eq!(wrong.faults(), [("/person/age", "unknown_field")]);
+        assert_eq!(
+            wrong.faults(),
+            [("/person/age", "unknown_field"), ("/person/id_number", "checksum_mismatch"), ("/person/phone", "invalid_phone")]
+        );
         let wrong = clerk.post(
             VOLUNTEERS,
             &draft("v1", json!({"person": {"name": "王小明", "phone": "12800138000", "id_number": "410105198506170011"}})),
@@ -250,5 +253,37 @@ fn a_volunteer_sees_themself_and_nobody_else() {
             own.patch(&format!("{VOLUNTEERS}/{}", of("v1")["id"].as_str().expect("an id")), "\"1\"", &json!({"sector": "other"})).code(),
             "forbidden"
         );
+    });
+}
+
+/// Whatever is wrong is told at once: shapes, numbers and what several fields say together.
+#[test]
+fn all_faults_come_together() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let zz = city.get("/api/v1/organizations?code=zz").body["items"][0]["id"].clone();
+        let person = json!({"name": "", "gender": "male", "id_number": "410105198506170011", "phone": "123"});
+        let answer = city.post(
+            "/api/v1/volunteers",
+            &json!({"organization_id": zz, "person": person, "sector": "x", "registered_on": "2022-13-01", "more": 1}),
+        );
+        let mut faults = answer.faults();
+        faults.sort_unstable();
+        let expected = [
+            ("/more", "unknown_field"),
+            ("/person/id_number", "checksum_mismatch"),
+            ("/person/name", "too_short"),
+            ("/person/phone", "invalid_phone"),
+            ("/registered_on", "invalid_date"),
+            ("/sector", "unknown_entry"),
+        ];
+        assert_eq!(faults, expected, "{answer:?}");
+        let answer = city.post(
+            "/api/v1/users",
+            &json!({"organization_id": zz, "username": "Zhang", "name": "张", "kind": "person", "initial_password": "123456"}),
+        );
+        let mut faults = answer.faults();
+        faults.sort_unstable();
+        assert_eq!(faults, [("/initial_password", "weak_password"), ("/username", "invalid_username")], "{answer:?}");
     });
 }

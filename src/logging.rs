@@ -4,38 +4,63 @@
 use std::io::Write;
 
 use log::kv::{Error, Key, Value, VisitSource};
-use serde_json::Map;
+use serde::ser::{SerializeMap, Serializer};
 
-struct Fields<'a>(&'a mut Map<String, serde_json::Value>);
+/// The fields of an event, written as they come.
+struct Fields<'a, M>(&'a mut M);
 
-impl<'kvs> VisitSource<'kvs> for Fields<'_> {
+impl<'kvs, M: SerializeMap> VisitSource<'kvs> for Fields<'_, M> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        let value = value
-            .to_u64()
-            .map(Into::into)
-            .or_else(|| value.to_f64().and_then(serde_json::Number::from_f64).map(serde_json::Value::Number))
-            .unwrap_or_else(|| value.to_string().into());
-        self.0.insert(key.to_string(), value);
-        Ok(())
+        let key = key.as_str();
+        let written = match (value.to_u64(), value.to_f64(), value.to_borrowed_str()) {
+            (Some(whole), ..) => self.0.serialize_entry(key, &whole),
+            (_, Some(number), _) => self.0.serialize_entry(key, &number),
+            (.., Some(text)) => self.0.serialize_entry(key, text),
+            _ => self.0.serialize_entry(key, &value.to_string()),
+        };
+        written.map_err(|_| Error::msg("a field could not be written"))
     }
+}
+
+fn line(out: &mut impl Write, record: &log::Record<'_>) -> std::io::Result<()> {
+    let mut json = serde_json::Serializer::new(&mut *out);
+    let mut map = json.serialize_map(None)?;
+    map.serialize_entry("at", &chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true))?;
+    map.serialize_entry("level", record.level().as_str())?;
+    map.serialize_entry("target", record.target())?;
+    map.serialize_entry("message", record.args())?;
+    let _ = record.key_values().visit(&mut Fields(&mut map));
+    map.end()?;
+    writeln!(out)
 }
 
 /// Starts logging by `YIYONG_LOG`, or else from this level on; a second start changes nothing.
 pub fn start(level: &str) {
     let filter = env_logger::Env::default().filter_or("YIYONG_LOG", level);
     let _ = env_logger::Builder::from_env(filter)
-        .format(|out, record| {
-            let mut line = Map::new();
-            line.insert("at".into(), chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true).into());
-            line.insert("level".into(), record.level().as_str().into());
-            line.insert("target".into(), record.target().into());
-            line.insert("message".into(), record.args().to_string().into());
-            let _ = record.key_values().visit(&mut Fields(&mut line));
-            writeln!(out, "{}", serde_json::Value::Object(line))
-        })
+        .format(|out, record| line(out, record))
         .try_init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, |l| format!("{}:{}", l.file(), l.line()));
         log::error!("a panic at {place}");
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_json_whatever_is_said() {
+        let mut out = Vec::new();
+        let said = "one\n{\"level\":\"ERROR\"}";
+        let fields = [("path", Value::from("/a\"b")), ("status", Value::from(200u16)), ("milliseconds", Value::from(1.5))];
+        let args = format_args!("{said}");
+        line(&mut out, &log::Record::builder().level(log::Level::Info).target("here").args(args).key_values(&fields).build()).expect("written");
+        let text = String::from_utf8(out).expect("text");
+        assert_eq!(text.matches('\n').count(), 1);
+        let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((&read["message"], &read["path"]), (&said.into(), &"/a\"b".into()));
+        assert_eq!((&read["status"], &read["milliseconds"], &read["level"]), (&200.into(), &1.5.into(), &"INFO".into()));
+    }
 }

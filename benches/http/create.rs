@@ -17,16 +17,12 @@ use crate::world::{self, World};
 pub fn over_http(server: &Server, token: &str, world: &World, pace: Pace) -> Measured {
     static KEY: AtomicU64 = AtomicU64::new(0);
     let path = format!("/api/v1/{}", world::SUBJECT);
-    load::run(
-        pace,
-        || server.connect(),
-        |http, random: &mut StdRng| {
-            let body = world.draft(random).to_string();
-            let key = format!("bench-{}", KEY.fetch_add(1, Ordering::Relaxed));
-            let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key.as_str())];
-            http.send(&request("POST", &path, token, &headers, body.as_bytes())).expect("an answer").expect(201);
-        },
-    )
+    load::requests(pace, &server.address, 201, |random| {
+        let body = world.draft(random).to_string();
+        let key = format!("bench-{}", KEY.fetch_add(1, Ordering::Relaxed));
+        let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key.as_str())];
+        request("POST", &path, token, &headers, body.as_bytes())
+    })
 }
 
 /// Both rows in one statement and one transaction, with ids in the order of time as the service makes them.
@@ -50,7 +46,7 @@ pub fn bare_on_postgres(url: &str, folder: &Path, pace: Pace) -> Option<f64> {
     let script = folder.join("bare.sql");
     std::fs::write(&script, BARE.replace("{organization}", &world::city())).expect("a script");
     let mut command = Command::new(straight::program("pgbench")?);
-    command.args(["-M", "prepared", "-n", "-j", "2", "-c", &pace.threads.to_string(), "-T", &pace.measured.as_secs().max(1).to_string()]);
+    command.args(["-M", "prepared", "-n", "-j", "2", "-c", &pace.callers.to_string(), "-T", &pace.measured.as_secs().max(1).to_string()]);
     let output = command.arg("-f").arg(script).arg(url).output().expect("pgbench runs");
     straight::rate_told(&output)
 }
@@ -59,7 +55,7 @@ pub fn bare_on_postgres(url: &str, folder: &Path, pace: Pace) -> Option<f64> {
 pub fn bare_on_sqlite(path: &Path, pace: Pace) -> Measured {
     let organization: Id = world::city().parse().expect("an id");
     load::run(
-        Pace { threads: 1, ..pace },
+        Pace { callers: 1, ..pace },
         || straight::open(path),
         |conn, _| {
             let (id, code, now) = (Id::new().0, new_code(), Instant::now().0.to_rfc3339());

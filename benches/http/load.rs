@@ -1,4 +1,4 @@
-//! A closed loop: each of a few threads sends its next request, or runs its next statement, when the one before is done.
+//! A closed loop: each of a few callers sends its next request, or runs its next statement, when the one before is done.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::http::Incoming;
 
 /// What came out of a measurement. Times are in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -18,17 +22,17 @@ pub struct Measured {
 /// How long and by how many.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    pub threads: usize,
+    pub callers: usize,
     pub warm_up: Duration,
     pub measured: Duration,
 }
 
-/// Runs `work` over and over on each thread with what `begin` made for it; the warm-up doesn't count.
+/// Runs `work` over and over, a thread for each caller, with what `begin` made for it; the warm-up doesn't count.
 pub fn run<S>(pace: Pace, begin: impl Fn() -> S + Sync, work: impl Fn(&mut S, &mut StdRng) + Sync) -> Measured {
     let (counting, over) = (AtomicBool::new(false), AtomicBool::new(false));
-    let ready = Barrier::new(pace.threads + 1);
+    let ready = Barrier::new(pace.callers + 1);
     let (times, seconds) = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..pace.threads)
+        let threads: Vec<_> = (0..pace.callers)
             .map(|number| {
                 let (counting, over, ready, begin, work) = (&counting, &over, &ready, &begin, &work);
                 scope.spawn(move || {
@@ -48,18 +52,73 @@ pub fn run<S>(pace: Pace, begin: impl Fn() -> S + Sync, work: impl Fn(&mut S, &m
             })
             .collect();
         ready.wait();
-        std::thread::sleep(pace.warm_up);
-        counting.store(true, Ordering::Relaxed);
-        let begun = Instant::now();
-        std::thread::sleep(pace.measured);
-        over.store(true, Ordering::Relaxed);
-        let mut times: Vec<Duration> = Vec::new();
-        for thread in threads {
-            times.extend(thread.join().expect("a thread that ends by itself"));
-        }
-        (times, begun.elapsed().as_secs_f64())
+        time(pace, &counting, &over, threads)
     });
     measured(times, seconds)
+}
+
+/// Sends what `make` makes to the service. The callers share two threads, as pgbench's do in what this is compared with:
+/// a thread for each would cost the machine a third of what the service does.
+pub fn requests(pace: Pace, address: &str, status: u16, make: impl Fn(&mut StdRng) -> Vec<u8> + Sync) -> Measured {
+    const THREADS: usize = 2;
+    let (counting, over) = (AtomicBool::new(false), AtomicBool::new(false));
+    let ready = Barrier::new(THREADS.min(pace.callers) + 1);
+    let (times, seconds) = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS.min(pace.callers))
+            .map(|thread| {
+                let (counting, over, ready, make) = (&counting, &over, &ready, &make);
+                scope.spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+                    ready.wait();
+                    let callers = (thread..pace.callers).step_by(THREADS).map(|number| async move {
+                        let mut random = StdRng::seed_from_u64(number as u64);
+                        let mut stream = TcpStream::connect(address).await.expect("the server listens");
+                        stream.set_nodelay(true).expect("a setting");
+                        let mut incoming = Incoming::default();
+                        let mut buffer = vec![0; 64 * 1024];
+                        let mut times = Vec::with_capacity(100_000);
+                        while !over.load(Ordering::Relaxed) {
+                            let request = make(&mut random);
+                            let begun = Instant::now();
+                            stream.write_all(&request).await.expect("sent");
+                            let answer = loop {
+                                if let Some(answer) = incoming.take().expect("an answer") {
+                                    break answer;
+                                }
+                                let read = stream.read(&mut buffer).await.expect("an answer");
+                                incoming.add(&buffer[..read]).expect("an answer");
+                            };
+                            if counting.load(Ordering::Relaxed) {
+                                times.push(begun.elapsed());
+                            }
+                            answer.expect(status);
+                        }
+                        times
+                    });
+                    runtime.block_on(futures_util::future::join_all(callers)).concat()
+                })
+            })
+            .collect();
+        ready.wait();
+        time(pace, &counting, &over, threads)
+    });
+    measured(times, seconds)
+}
+
+/// Lets the callers go on for as long as is measured, and collects what they measured.
+fn time(
+    pace: Pace,
+    counting: &AtomicBool,
+    over: &AtomicBool,
+    threads: Vec<std::thread::ScopedJoinHandle<'_, Vec<Duration>>>,
+) -> (Vec<Duration>, f64) {
+    std::thread::sleep(pace.warm_up);
+    counting.store(true, Ordering::Relaxed);
+    let begun = Instant::now();
+    std::thread::sleep(pace.measured);
+    over.store(true, Ordering::Relaxed);
+    let seconds = begun.elapsed().as_secs_f64();
+    (threads.into_iter().flat_map(|thread| thread.join().expect("a thread that ends by itself")).collect(), seconds)
 }
 
 fn measured(mut times: Vec<Duration>, seconds: f64) -> Measured {

@@ -1,8 +1,10 @@
 //! The benchmark: the service over HTTP at 200,000 volunteers and 3,000 organizations, on both databases, each operation
 //! beside the same statement run straight on the database.
 //!
-//! `cargo bench` prints the table of the README; `cargo bench -- --quick` goes through the same with a small world, to see
-//! that it works, and `cargo bench -- --plans postgres://…` shows how PostgreSQL answers each list. Load generator, service and database share the machine, so the ratios tell more than the rates.
+//! `cargo bench` prints the table of the README, and `cargo bench -- --quick` goes through the same with a small world, to
+//! see that it works. `cargo bench -- --fill postgres://…` fills a migrated database as the benchmark does, and `--plans`
+//! with the same address shows how PostgreSQL answers each list there. Load generator, service and database share the
+//! machine, so the ratios tell more than the rates.
 
 #[allow(dead_code)] // The tests use more of it.
 #[path = "../../tests/api/cluster.rs"]
@@ -46,7 +48,7 @@ struct Plan {
 
 fn plan(quick: bool) -> Plan {
     let pace = |milliseconds| Pace {
-        threads: CALLERS,
+        callers: CALLERS,
         warm_up: Duration::from_millis(milliseconds / 5),
         measured: Duration::from_millis(milliseconds),
     };
@@ -141,6 +143,10 @@ fn main() {
         return plans::explain(arguments.get(place + 1).expect("--plans takes the address of a database"));
     }
     let plan = plan(said("--quick") || !said("--bench"));
+    if let Some(place) = arguments.iter().position(|argument| argument == "--fill") {
+        let target = Target::parse(arguments.get(place + 1).expect("--fill takes the address of a database")).expect("a URL");
+        return world::seed(&mut target.connect(Duration::from_secs(3_600)).expect("a connection"), plan.size);
+    }
     let begun = std::time::Instant::now();
     println!("{}\n", machine(plan.size));
     println!("| operation | database | HTTP /s | p50 ms | p99 ms | straight /s | HTTP ÷ straight | target | |");
@@ -185,13 +191,7 @@ fn measure(plan: Plan, ground: &Ground, cluster: Option<&str>, folder: &Path) ->
 
     // Reads: the same paths over HTTP, and through the service's own code to see what it asks the database.
     let mut read = |path: fn(&World, &mut StdRng) -> String| {
-        let http = load::run(
-            pace,
-            || server.connect(),
-            |http, random: &mut StdRng| {
-                http.send(&request("GET", &path(&world, random), &token, &[], &[])).expect("an answer").expect(200);
-            },
-        );
+        let http = load::requests(pace, &server.address, 200, |random| request("GET", &path(&world, random), &token, &[], &[]));
         let mut random = StdRng::seed_from_u64(7);
         let paths: Vec<String> = (0..SAMPLES).map(|_| path(&world, &mut random)).collect();
         let operation = straight::operation(&mut conn, &paths);
@@ -276,8 +276,7 @@ fn report(server: &Server, token: &str, ground: &Ground, pace: Pace) {
     let message = request("GET", path, token, &[], &[]);
     match server.connect().send(&message).expect("an answer").status {
         200 => {
-            let one = Pace { threads: 1, ..pace };
-            let http = load::run(one, || server.connect(), |http, _| drop(http.send(&message).expect("an answer").expect(200)));
+            let http = load::requests(Pace { callers: 1, ..pace }, &server.address, 200, |_| message.clone());
             line(ground, "annual report", (http, None), "< 300 ms", Some((format!("{:.0} ms", http.p50), http.p50 < 300.0)));
         }
         status => println!("| annual report | {} | answers {status} | | | | | < 300 ms | |", ground.name),

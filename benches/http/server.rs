@@ -93,7 +93,7 @@ impl Server {
     pub fn sign_in(&self) -> String {
         let body = json!({"username": "clerk", "password": PASSWORD}).to_string();
         let login = request("POST", "/api/v1/auth/login", "", &[("Content-Type", "application/json")], body.as_bytes());
-        let answer = self.connect().send(&login).expect("an answer").expect(200);
+        let answer = self.connect().send(&login).expect("an answer").expect(200).json();
         answer["access_token"].as_str().expect("a token").to_owned()
     }
 

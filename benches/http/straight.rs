@@ -174,7 +174,7 @@ pub fn pgbench(conn: &mut AnyConnection, url: &str, folder: &Path, operation: &O
     }
     let mut command = Command::new(program("pgbench")?);
     command.args(["-M", "prepared", "-n", "-j", "2"]);
-    command.args(["-c", &pace.threads.to_string(), "-T", &pace.measured.as_secs().max(1).to_string()]);
+    command.args(["-c", &pace.callers.to_string(), "-T", &pace.measured.as_secs().max(1).to_string()]);
     command.env("PGOPTIONS", settings(conn));
     variables.iter().for_each(|variable| {
         command.args(["-D", variable]);

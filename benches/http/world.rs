@@ -104,8 +104,8 @@ impl World {
         while row < (self.size.page + near) * LIMIT {
             let begin = self.size.page.saturating_sub(near) * LIMIT;
             let limit = if row + 200 <= begin { 200 } else { LIMIT };
-            let page =
-                http.send(&request("GET", &format!("{path}&limit={limit}{cursor}"), token, &[], &[])).expect("an answer").expect(200);
+            let path = format!("{path}&limit={limit}{cursor}");
+            let page = http.send(&request("GET", &path, token, &[], &[])).expect("an answer").expect(200).json();
             let Some(next) = page["next_cursor"].as_str() else { break };
             row += limit;
             if row >= begin {

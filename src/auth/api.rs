@@ -324,8 +324,8 @@ pub async fn me(caller: Caller) -> HttpResponse {
     let actor = caller.actor;
     HttpResponse::Ok().json(Me {
         id: actor.id,
-        username: actor.username,
-        name: actor.name,
+        username: actor.username.clone(),
+        name: actor.name.clone(),
         person_id: actor.person_id,
         must_change_password: actor.must_change_password,
         grants: actor

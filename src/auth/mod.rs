@@ -98,7 +98,7 @@ impl Auth {
         Ok(true)
     }
 
-    async fn actor(&self, db: &Db, token: &str) -> Result<Actor> {
+    async fn actor(&self, db: &Db, token: &str) -> Result<Arc<Actor>> {
         let now = Instant::now();
         let claims = self.keys().verify(token, now)?;
         // Before reading: what changes meanwhile makes what was read count no more.
@@ -106,7 +106,7 @@ impl Auth {
         let counts = |known: &Remembered| known.standing == standing && known.at.elapsed() < REMEMBER;
         let remembered = self.actors.lock().unwrap_or_else(PoisonError::into_inner).get(&claims.sid).cloned();
         if let Some(known) = remembered.filter(counts) {
-            return Ok(Actor::clone(&known.actor));
+            return Ok(known.actor);
         }
         let actor = Arc::new(db.read(move |conn| load(conn, claims.sid, claims.sub, now)).await?);
         let mut actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +114,7 @@ impl Auth {
             actors.retain(|_, known| counts(known));
         }
         actors.insert(claims.sid, Remembered { at, standing, actor: actor.clone() });
-        Ok(Actor::clone(&actor))
+        Ok(actor)
     }
 }
 
@@ -188,7 +188,7 @@ fn load(conn: &mut AnyConnection, session_id: Id, user_id: Id, now: Instant) -> 
 /// The caller of a request: an extractor, so that a handler that names it can't be reached without a token.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    pub actor: Actor,
+    pub actor: Arc<Actor>,
     pub request_id: String,
     pub language: Language,
 }

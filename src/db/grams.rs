@@ -7,11 +7,14 @@
 
 use std::collections::BTreeSet;
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{Array, Text};
 
 use super::{AnyConnection, Part, Subset, insert_all};
 use crate::schema::name_grams;
-use crate::types::Id;
+use crate::types::{Id, sql};
 
 #[derive(Insertable)]
 #[diesel(table_name = name_grams, treat_none_as_default_value = false)]
@@ -35,7 +38,41 @@ fn folded(text: &str) -> Vec<char> {
 pub fn add<'a>(conn: &mut AnyConnection, resource: &'static str, names: impl IntoIterator<Item = (Id, &'a str)>) -> QueryResult<()> {
     let rows: Vec<Row<'_>> =
         names.into_iter().flat_map(|(record_id, name)| of(name).into_iter().map(move |gram| Row { resource, gram, record_id })).collect();
-    insert_all!(&mut *conn, name_grams::table, rows)
+    match conn {
+        AnyConnection::Pg(c) if rows.len() < 100 => {
+            let (grams, records) = rows.into_iter().map(|row| (row.gram, row.record_id)).unzip();
+            Few { resource, grams, records }.execute(c).map(|_| ())
+        }
+        conn => insert_all!(&mut *conn, name_grams::table, rows),
+    }
+}
+
+/// The pieces of a few names as one statement that stays prepared, whatever their number: PostgreSQL took longer to
+/// parse them than to write them.
+struct Few {
+    resource: &'static str,
+    grams: Vec<String>,
+    records: Vec<Id>,
+}
+
+impl QueryId for Few {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl RunQueryDsl<PgConnection> for Few {}
+
+impl QueryFragment<Pg> for Few {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO name_grams (resource, gram, record_id) SELECT ");
+        out.push_bind_param::<Text, _>(self.resource)?;
+        out.push_sql(", * FROM unnest(");
+        out.push_bind_param::<Array<Text>, _>(&self.grams)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<sql::Uuid>, _>(&self.records)?;
+        out.push_sql(")");
+        Ok(())
+    }
 }
 
 /// Indexes one record anew; `None` takes it out.

@@ -41,9 +41,9 @@ macro_rules! held {
 }
 pub(crate) use held;
 
-/// Inserts a slice of rows. One row is a statement that is prepared once and kept. On PostgreSQL many go by COPY, which
-/// takes them three times as fast as statements do; SQLite has nothing faster than statements of many rows, in chunks
-/// that stay below its limit on bound values.
+/// Inserts a slice of rows. One row, and on PostgreSQL two, are a statement that is prepared once and kept. There, many
+/// go by COPY, which takes them three times as fast as statements do; SQLite has nothing faster than statements of many
+/// rows, in chunks that stay below its limit on bound values.
 macro_rules! insert_all {
     ($connection:expr, $table:expr, $rows:expr) => {{
         match (&mut *$connection, &$rows[..]) {
@@ -51,6 +51,10 @@ macro_rules! insert_all {
             (connection, [row]) => $crate::db::each!(connection, c => {
                 diesel::RunQueryDsl::execute(diesel::insert_into($table).values(row), c).map(|_| ())
             }),
+            // diesel keeps a statement prepared when its type tells the number of rows.
+            ($crate::db::AnyConnection::Pg(c), rows @ [_, _]) => {
+                rows.first_chunk::<2>().map_or(Ok(()), |two| diesel::RunQueryDsl::execute(diesel::insert_into($table).values(two), c).map(|_| ()))
+            }
             ($crate::db::AnyConnection::Pg(c), rows) if rows.len() >= 100 => {
                 diesel::ExecuteCopyFromDsl::execute(diesel::copy_from($table).from_insertable(rows), c).map(|_| ())
             }

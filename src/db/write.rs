@@ -149,8 +149,8 @@ impl Drop for RunningKey {
 }
 
 #[derive(Queryable, Insertable)]
-#[diesel(table_name = idempotency_keys)]
-struct Kept {
+#[diesel(table_name = idempotency_keys, treat_none_as_default_value = false)]
+struct KeptReply {
     actor_id: Id,
     key: String,
     fingerprint: Vec<u8>,
@@ -287,7 +287,7 @@ fn inside<T: Replies>(
 ) -> Result<Done<T>> {
     let now = Instant::now();
     if let (Some(once), Some(actor_id)) = (&deed.once, deed.actor_id) {
-        let kept: Option<Kept> = idempotency_keys::table.find((actor_id, &once.key)).first(conn).optional()?;
+        let kept: Option<KeptReply> = idempotency_keys::table.find((actor_id, &once.key)).first(conn).optional()?;
         if let Some(kept) = kept {
             // Kept under the data key of then: a retry that meets a change of it is still the same. When
             // that key is gone, it is refused and not done again.
@@ -315,7 +315,7 @@ fn inside<T: Replies>(
     tx.flush()?;
     let standing_changed = tx.standing_changed;
     if let (Some(once), Some(actor_id), Some(reply)) = (&deed.once, deed.actor_id, value.kept()) {
-        let kept = Kept {
+        let kept = KeptReply {
             actor_id,
             key: once.key.clone(),
             // Under the key, since a body may hold a password, which a bare digest would let be guessed.

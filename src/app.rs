@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::vault::Vault;
 use crate::web::contract::{self, Contract};
 use crate::web::{frame, verbs};
-use crate::{auth, figures, health, imports, reports, resources};
+use crate::{auth, figures, health, imports, integrity, reports, resources};
 
 /// How soon a changed key file counts: a stolen key must be dead within a minute.
 const KEYS_READ_EVERY: Duration = Duration::from_secs(30);
@@ -99,6 +99,7 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(imports::create)
         .service(imports::columns_of)
         .service(imports::one)
+        .service(integrity::integrity)
         .service(contract::openapi_json);
 }
 

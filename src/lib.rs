@@ -14,6 +14,8 @@
 //! | [`types`] | ids, instants, dictionaries, identifiers |
 //! | [`vault`] | sealing of personal identifiers |
 //! | [`audit`] | who did what, in the transaction of the deed |
+//! | [`ledger`] | what happened to money, in entries that are only added |
+//! | [`integrity`] | what is told twice, compared |
 //! | [`imports`] | files into records |
 //! | [`demo`] | the records of 2022 as files, and the demonstration that loads them over HTTP |
 //! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
@@ -58,6 +60,8 @@ pub mod error;
 pub mod figures;
 pub mod health;
 pub mod imports;
+pub mod integrity;
+pub mod ledger;
 pub mod logging;
 pub mod metrics;
 pub mod policy;

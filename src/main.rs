@@ -37,6 +37,8 @@ enum Command {
     Demo,
     /// Bring the database up to date.
     Migrate,
+    /// Check the records against each other; fails where something is wrong.
+    Check,
     /// Seal all identifiers with the present data key, while servers run: after a change of it.
     Reseal,
     /// Ask the server on this machine whether it lives: for a container's health check.
@@ -100,6 +102,18 @@ fn run(command: Command) -> Result<(), String> {
                 writeln!(out, "the ID number of person {id} is another's, too").map_err(|e| e.to_string())?;
             }
             Ok(())
+        }
+        Command::Check => {
+            let service = Service::new(&Config::from_env()?)?;
+            let found = service.db.run(true, yiyong::integrity::check).map_err(told)?;
+            let mut out = std::io::stdout();
+            for check in &found.checks {
+                let first: Vec<String> = check.first.iter().map(ToString::to_string).collect();
+                let line =
+                    format!("{:<24} {:>8}  {} / {}  {}", check.code, check.offenders, check.label_zh, check.label_en, first.join(" "));
+                writeln!(out, "{}", line.trim_end()).map_err(|e| e.to_string())?;
+            }
+            if found.clean { Ok(()) } else { Err("the records don't agree with each other".into()) }
         }
         Command::Health => {
             let address = config::own_address()?;

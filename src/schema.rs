@@ -707,9 +707,88 @@ diesel::table! {
         paid_by -> Nullable<Uuid>,
         paid_on -> Nullable<Date>,
         paid_on_precision -> Text,
+        reversed_by -> Nullable<Uuid>,
+        reversed_on -> Nullable<Date>,
         version -> Integer,
         created_at -> Instant,
         updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    accounts (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        name -> Text,
+        kind -> Text,
+        purposes -> Nullable<Text>,
+        status -> Text,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    vouchers (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        kind -> Text,
+        debit_account_id -> Uuid,
+        credit_account_id -> Uuid,
+        amount_fen -> BigInt,
+        occurred_on -> Date,
+        summary -> Text,
+        state -> Text,
+        reason -> Nullable<Text>,
+        prepared_by -> Uuid,
+        posted_by -> Nullable<Uuid>,
+        reversed_by -> Nullable<Uuid>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    ledger_transactions (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        kind -> Text,
+        occurred_on -> Date,
+        amount_fen -> BigInt,
+        summary -> Text,
+        voucher_id -> Nullable<Uuid>,
+        disbursement_id -> Nullable<Uuid>,
+        reverses_id -> Nullable<Uuid>,
+        posted_by -> Uuid,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    ledger_entries (transaction_id, line) {
+        transaction_id -> Uuid,
+        line -> Integer,
+        account_id -> Uuid,
+        sequence -> BigInt,
+        amount_fen -> BigInt,
+        balance_fen -> BigInt,
     }
 }
 
@@ -717,11 +796,13 @@ diesel::table! {
 diesel::joinable!(appointments -> persons (person_id));
 diesel::joinable!(dependants -> persons (person_id));
 diesel::joinable!(heroes -> persons (person_id));
+diesel::joinable!(ledger_entries -> accounts (account_id));
 diesel::joinable!(memberships -> volunteer_teams (team_id));
 diesel::joinable!(memberships -> volunteers (volunteer_id));
 diesel::joinable!(volunteers -> persons (person_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    accounts,
     appointments,
     audit_events,
     campaign_events,
@@ -737,6 +818,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     idempotency_keys,
     imports,
     inspections,
+    ledger_entries,
+    ledger_transactions,
     media_items,
     media_placements,
     memberships,
@@ -755,6 +838,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     users,
     volunteer_teams,
     volunteers,
+    vouchers,
     welfare_batches,
     welfare_programmes,
     workstations,

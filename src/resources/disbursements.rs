@@ -2,6 +2,7 @@
 //!
 //! `states` says which way they go and who may not act twice; `steps` walks it.
 
+mod payment;
 mod states;
 mod steps;
 
@@ -71,7 +72,7 @@ pub struct Disbursement {
     /// The year that it counts in.
     pub year: i32,
     pub state: DisbursementState,
-    /// Why it was returned, rejected or cancelled.
+    /// Why it was returned, rejected, cancelled or reversed.
     pub reason: Option<String>,
     /// The user who wrote the draft last; nobody who wrote a version of it approves or pays it.
     pub prepared_by: Id,
@@ -83,6 +84,9 @@ pub struct Disbursement {
     pub paid_on: Option<NaiveDate>,
     /// Whether on that day, or on that day at the latest.
     pub paid_on_precision: DatePrecision,
+    /// Who undid the payment; not the one who paid.
+    pub reversed_by: Option<Id>,
+    pub reversed_on: Option<NaiveDate>,
     /// Counts the changes; the ETag.
     pub version: i32,
     pub created_at: Instant,
@@ -101,6 +105,12 @@ impl Viewed for Disbursement {
     }
     fn organization_id(&self) -> Option<Id> {
         Some(self.organization_id)
+    }
+}
+
+impl Disbursement {
+    fn hands(&self) -> states::Hands {
+        states::Hands { prepared_by: self.prepared_by, approved_by: self.approved_by, paid_by: self.paid_by }
     }
 }
 
@@ -439,6 +449,8 @@ fn row(id: Id, version: i32, created_at: Instant, now: Instant, by: Id, draft: D
         paid_by: None,
         paid_on: None,
         paid_on_precision: DatePrecision::Exact,
+        reversed_by: None,
+        reversed_on: None,
         version,
         created_at,
         updated_at: now,

@@ -1,5 +1,6 @@
 //! One slice per URL segment.
 
+pub mod accounts;
 pub mod appointments;
 pub mod campaign_events;
 pub mod campaigns;
@@ -11,6 +12,7 @@ pub mod goods;
 pub mod goods_movements;
 pub mod heroes;
 pub mod inspections;
+pub mod ledger_transactions;
 pub mod media_items;
 pub mod media_placements;
 pub mod memberships;
@@ -27,6 +29,7 @@ pub mod trainings;
 pub mod users;
 pub mod volunteer_teams;
 pub mod volunteers;
+pub mod vouchers;
 pub mod welfare_batches;
 pub mod welfare_programmes;
 pub mod workstations;
@@ -61,6 +64,9 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<welfare_programmes::WelfareProgrammes>::new())),
         Box::leak(Box::new(Of::<welfare_batches::WelfareBatches>::new())),
         Box::leak(Box::new(Of::<disbursements::Disbursements>::new())),
+        Box::leak(Box::new(Of::<accounts::Accounts>::new())),
+        Box::leak(Box::new(Of::<vouchers::Vouchers>::new())),
+        Box::leak(Box::new(Of::<ledger_transactions::LedgerTransactions>::new())),
         Box::leak(Box::new(Of::<users::Users>::new())),
         Box::leak(Box::new(Of::<role_grants::RoleGrants>::new())),
     ]

@@ -32,6 +32,9 @@ text_enum! {
     }
 }
 
+/// Organizations that only sum up others: they hold records that the source doesn't tell apart, and no money.
+pub const COLLECTIVES: [OrganizationKind; 2] = [OrganizationKind::CountyCollective, OrganizationKind::JointCollective];
+
 text_enum! {
     /// Whether an organization works.
     OrganizationStatus {

@@ -20,6 +20,8 @@ pub struct ForeignKey {
     pub column: &'static str,
     pub of: &'static str,
     statement: &'static str,
+    /// Selects `id` of what is referred to and isn't there, a hundred at most.
+    pub orphans: &'static str,
 }
 
 macro_rules! foreign_keys {
@@ -29,6 +31,10 @@ macro_rules! foreign_keys {
             column: $column,
             of: $of,
             statement: concat!("SELECT count(*) AS count FROM ", $table, " WHERE ", $column, " = $1"),
+            orphans: concat!(
+                "SELECT DISTINCT ", $column, " AS id FROM ", $table, " WHERE ", $column, " IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ",
+                $of, " AS referred WHERE referred.id = ", $table, ".", $column, ") LIMIT 100"
+            ),
         }),+];
     };
 }
@@ -95,6 +101,21 @@ foreign_keys! {
     "disbursements"."prepared_by" -> "users",
     "disbursements"."approved_by" -> "users",
     "disbursements"."paid_by" -> "users",
+    "disbursements"."reversed_by" -> "users",
+    "accounts"."organization_id" -> "organizations",
+    "vouchers"."organization_id" -> "organizations",
+    "vouchers"."debit_account_id" -> "accounts",
+    "vouchers"."credit_account_id" -> "accounts",
+    "vouchers"."prepared_by" -> "users",
+    "vouchers"."posted_by" -> "users",
+    "vouchers"."reversed_by" -> "users",
+    "ledger_transactions"."organization_id" -> "organizations",
+    "ledger_transactions"."voucher_id" -> "vouchers",
+    "ledger_transactions"."disbursement_id" -> "disbursements",
+    "ledger_transactions"."reverses_id" -> "ledger_transactions",
+    "ledger_transactions"."posted_by" -> "users",
+    "ledger_entries"."transaction_id" -> "ledger_transactions",
+    "ledger_entries"."account_id" -> "accounts",
 }
 
 /// The tables that refer to a record, with how often.

@@ -546,7 +546,8 @@ fn id_of(request: &HttpRequest) -> Result<Id> {
     request.match_info().get("id").and_then(|text| text.parse().ok()).ok_or_else(Error::not_found)
 }
 
-fn no_parameters(request: &HttpRequest) -> Result<()> {
+/// This operation takes none.
+pub fn no_parameters(request: &HttpRequest) -> Result<()> {
     Pairs::parse(request.query_string())?.into_json(&Shape::from_schema(json!({"type": "object", "properties": {}}))).map(|_| ())
 }
 

@@ -90,6 +90,10 @@ impl Host {
         host
     }
 
+    pub fn is_postgres(&self) -> bool {
+        self.service.db.target().is_postgres()
+    }
+
     /// Another server on the same database, with the same keys unless told otherwise.
     pub fn beside(&self, settings: &[(&str, &str)]) -> Self {
         let own = |name: &str| self.keys.path().join(name).display().to_string();

@@ -13,6 +13,7 @@ mod figures;
 mod headers;
 mod heroes;
 mod hosts;
+mod ledger;
 mod limits;
 mod memberships;
 mod organizations;

@@ -9,10 +9,11 @@ use yiyong::schema::{audit_events, heroes, role_grants, users};
 use yiyong::types::{Id, Instant, business_today, new_code};
 
 use crate::hosts::{Answer, Client, Host, on_each_database};
+use crate::ledger::purse;
 
-const PROGRAMMES: &str = "/api/v1/welfare-programmes";
-const BATCHES: &str = "/api/v1/welfare-batches";
-const DISBURSEMENTS: &str = "/api/v1/disbursements";
+pub const PROGRAMMES: &str = "/api/v1/welfare-programmes";
+pub const BATCHES: &str = "/api/v1/welfare-batches";
+pub const DISBURSEMENTS: &str = "/api/v1/disbursements";
 
 /// Takes a step with a key of its own.
 pub fn step(client: &Client<'_>, path: &str, action: &str, body: &Value) -> Answer {
@@ -22,11 +23,11 @@ pub fn step(client: &Client<'_>, path: &str, action: &str, body: &Value) -> Answ
     client.send("POST", &format!("{path}/{action}"), &headers, Some(body.to_string().as_bytes()))
 }
 
-fn organization(client: &Client<'_>, code: &str) -> Value {
+pub fn organization(client: &Client<'_>, code: &str) -> Value {
     client.get(&format!("/api/v1/organizations?code={code}")).body["items"][0]["id"].clone()
 }
 
-fn made(answer: Answer) -> Answer {
+pub fn made(answer: Answer) -> Answer {
     assert_eq!(answer.status, 201, "{answer:?}");
     answer
 }
@@ -104,7 +105,8 @@ fn money_takes_three_different_people() {
         assert_eq!(step(&finance, &path, "pay", &json!({"paid_on": tomorrow})).faults(), [("/paid_on", "in_the_future")]);
         assert_eq!(step(&finance, &path, "pay", &json!({})).faults(), [("/paid_on", "required")]);
         assert_eq!(step(&finance, &path, "deliver", &json!({})).code(), "step_not_allowed");
-        let paid = step(&finance, &path, "pay", &json!({"paid_on": "2022-01-28"}));
+        let purse = purse(&finance, &leader, &zz, "unrestricted", 1_000_000);
+        let paid = step(&finance, &path, "pay", &purse.paid("2022-01-28"));
         assert_eq!((&paid.body["state"], &paid.body["paid_on"]), (&json!("paid"), &json!("2022-01-28")), "{paid:?}");
         assert_eq!(step(&finance, &path, "pay", &json!({"paid_on": "2022-01-28"})).code(), "step_not_allowed");
         assert_eq!(step(&clerk, &path, "cancel", &json!({"reason": "x"})).code(), "step_not_allowed");
@@ -251,7 +253,8 @@ fn a_batch_moves_together_and_comes_to_its_control_totals() {
         assert_eq!(clerk.get(&path).body["totals"]["by_state"], json!({"submitted": 3, "cancelled": 1}));
         assert_eq!(step(&leader, &path, "approve", &json!({})).body["totals"]["by_state"]["approved"], 3);
         assert_eq!(step(&finance, &path, "deliver", &json!({})).code(), "step_not_allowed");
-        let paid = step(&finance, &path, "pay", &json!({"paid_on": "2022-01-28"}));
+        let purse = purse(&finance, &leader, &zz, "unrestricted", 1_000_000);
+        let paid = step(&finance, &path, "pay", &purse.paid("2022-01-28"));
         assert_eq!(paid.body["totals"]["by_state"], json!({"paid": 3, "cancelled": 1}), "{paid:?}");
         let rows =
             clerk.get(&format!("{DISBURSEMENTS}?batch_id={}&state=paid&paid_from=2022-01-28&paid_to=2022-01-28&count=true", batch.id()));
@@ -293,7 +296,7 @@ fn an_amount_is_paid_once() {
         assert_eq!(step(&clerk, &together, "submit", &json!({})).status, 200);
         assert_eq!(step(&leader, &together, "approve", &json!({})).status, 200);
         let paths = [at(&one), together.clone()];
-        let day = json!({"paid_on": "2022-03-01"});
+        let day = purse(&finance, &leader, &zz, "unrestricted", 10).paid("2022-03-01");
         let answers: Vec<(usize, u16)> = std::thread::scope(|threads| {
             let tries: Vec<_> = (0..16)
                 .map(|n| {

@@ -4,6 +4,7 @@
 //! act: who prepared it can't approve it, and neither of the two can pay it out.
 
 use crate::error::{Code, Error, Fault, Says};
+use crate::ledger::yuan;
 use crate::policy::Action;
 use crate::resources::welfare_programmes::BenefitForm;
 use crate::types::{Id, TextEnum, text_enum};
@@ -19,14 +20,24 @@ text_enum! {
         Acknowledged = "acknowledged", "已签收", "acknowledged";
         Rejected = "rejected", "已驳回", "rejected";
         Cancelled = "cancelled", "已取消", "cancelled";
+        Reversed = "reversed", "已冲销", "reversed";
     }
 }
 
 use DisbursementState as State;
 
 /// Every step that there is.
-pub const STEPS: [Action; 8] =
-    [Action::Submit, Action::Return, Action::Approve, Action::Reject, Action::Pay, Action::Deliver, Action::Acknowledge, Action::Cancel];
+pub const STEPS: [Action; 9] = [
+    Action::Submit,
+    Action::Return,
+    Action::Approve,
+    Action::Reject,
+    Action::Pay,
+    Action::Deliver,
+    Action::Acknowledge,
+    Action::Cancel,
+    Action::Reverse,
+];
 
 /// Where a step leads from a state; `None` where it can't be taken.
 pub fn next(state: State, action: Action, form: BenefitForm) -> Option<State> {
@@ -39,6 +50,7 @@ pub fn next(state: State, action: Action, form: BenefitForm) -> Option<State> {
         (State::Approved, Action::Deliver, BenefitForm::InKind) => Some(State::Delivered),
         (State::Paid | State::Delivered, Action::Acknowledge, _) => Some(State::Acknowledged),
         (State::Draft | State::Submitted | State::Approved, Action::Cancel, _) => Some(State::Cancelled),
+        (State::Paid | State::Acknowledged, Action::Reverse, BenefitForm::Cash) => Some(State::Reversed),
         _ => None,
     }
 }
@@ -60,9 +72,9 @@ pub fn batch_source(action: Action) -> Option<State> {
     }
 }
 
-/// Whether a state still counts: what was rejected or cancelled is given to nobody.
+/// Whether a state still counts: what was rejected, cancelled or reversed is given to nobody.
 pub fn counts(state: State) -> bool {
-    !matches!(state, State::Rejected | State::Cancelled)
+    !matches!(state, State::Rejected | State::Cancelled | State::Reversed)
 }
 
 /// Which earlier hand on a disbursement forbids a further one.
@@ -70,14 +82,24 @@ pub fn counts(state: State) -> bool {
 pub enum Hand {
     Prepared,
     Approved,
+    Paid,
+}
+
+/// Whose hands a disbursement has passed through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hands {
+    pub prepared_by: Id,
+    pub approved_by: Option<Id>,
+    pub paid_by: Option<Id>,
 }
 
 /// The hand that `actor` has had on it already, where the step needs another person's.
-pub fn earlier_hand(action: Action, actor: Id, prepared_by: Id, approved_by: Option<Id>) -> Option<Hand> {
+pub fn earlier_hand(action: Action, actor: Id, hands: Hands) -> Option<Hand> {
     match action {
-        Action::Approve if actor == prepared_by => Some(Hand::Prepared),
-        Action::Pay | Action::Deliver if actor == prepared_by => Some(Hand::Prepared),
-        Action::Pay | Action::Deliver if Some(actor) == approved_by => Some(Hand::Approved),
+        Action::Approve if actor == hands.prepared_by => Some(Hand::Prepared),
+        Action::Pay | Action::Deliver if actor == hands.prepared_by => Some(Hand::Prepared),
+        Action::Pay | Action::Deliver if Some(actor) == hands.approved_by => Some(Hand::Approved),
+        Action::Reverse if Some(actor) == hands.paid_by => Some(Hand::Paid),
         _ => None,
     }
 }
@@ -87,6 +109,7 @@ pub fn needs_another_person(action: Action, hand: Hand, codes: &[String]) -> Err
     let (did_zh, did_en, role_zh) = match hand {
         Hand::Prepared => ("编制", "prepared", "编制人"),
         Hand::Approved => ("批准", "approved", "批准人"),
+        Hand::Paid => ("支付", "paid", "支付人"),
     };
     let (act_zh, act_en) = Action::ENTRIES.iter().find(|(code, ..)| *code == action.code()).map_or(("", ""), |(_, zh, en)| (zh, en));
     let named = codes.iter().take(5).map(String::as_str).collect::<Vec<_>>();
@@ -94,13 +117,13 @@ pub fn needs_another_person(action: Action, hand: Hand, codes: &[String]) -> Err
     Error::because(
         Code::Forbidden,
         format!(
-            "发放 {}{}由您{did_zh}，{role_zh}不能再{act_zh}；编制、批准、支付（交付）须由三个不同的人办理，请由他人{act_zh}",
+            "发放 {}{}由您{did_zh}，{role_zh}不能再{act_zh}；编制、批准、支付（交付）须由三个不同的人办理，冲销须由支付人以外的人办理，请由他人{act_zh}",
             named.join("、"),
             if more { format!(" 等 {} 笔", codes.len()) } else { String::new() },
         ),
         format!(
             "you {did_en} {}{}, so you can't {act_en} it: preparing, approving and paying (or delivering) are done by three \
-             different people; ask somebody else to {act_en}",
+             different people, and who paid doesn't reverse; ask somebody else to {act_en}",
             named.join(", "),
             if more { format!(" and {} more", codes.len() - named.len()) } else { String::new() },
         ),
@@ -117,12 +140,6 @@ pub struct Sums {
     /// How many of them don't.
     pub people_unknown: i64,
     pub fen: i64,
-}
-
-/// An amount as people write it: `1234.50`.
-pub fn yuan(fen: i64) -> String {
-    let sign = if fen < 0 { "-" } else { "" };
-    format!("{sign}{}.{:02}", fen.unsigned_abs() / 100, fen.unsigned_abs() % 100)
 }
 
 /// A batch goes on when it comes to what its control totals say, to the person and to the fen.
@@ -232,6 +249,7 @@ mod tests {
                 format!("{form} delivered acknowledge acknowledged"),
             ]);
         }
+        expected.extend(["cash paid reverse reversed".to_owned(), "cash acknowledged reverse reversed".to_owned()]);
         found.sort();
         expected.sort();
         assert_eq!(found, expected);
@@ -285,7 +303,7 @@ mod tests {
             let mut passed = vec![State::Draft];
             for (step, person) in tries {
                 let (action, actor) = (STEPS[step], people[person]);
-                if earlier_hand(action, actor, prepared_by, approved_by).is_some() {
+                if earlier_hand(action, actor, Hands { prepared_by, approved_by, paid_by }).is_some() {
                     continue;
                 }
                 let Some(to) = next(state, action, form) else { continue };
@@ -294,7 +312,9 @@ mod tests {
                     State::Paid | State::Delivered => paid_by = Some(actor),
                     _ => {}
                 }
-                prop_assert!(!matches!(state, State::Acknowledged | State::Rejected | State::Cancelled));
+                prop_assert!(!matches!(state, State::Rejected | State::Cancelled | State::Reversed));
+                prop_assert!(state != State::Acknowledged || to == State::Reversed);
+                prop_assert!(to != State::Reversed || Some(actor) != paid_by);
                 prop_assert!(!(matches!(state, State::Paid | State::Delivered) && to == State::Cancelled));
                 state = to;
                 passed.push(to);

@@ -12,27 +12,20 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::payment::{self, Purse};
 use super::states::{self, DisbursementState, Hand};
 use super::{Disbursement, t};
+use crate::audit;
 use crate::db::{AnyConnection, Tx};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Scope};
 use crate::resources::disbursements::{Disbursements, sums};
-use crate::schema::{audit_events, welfare_batches};
+use crate::schema::welfare_batches;
 use crate::types::{DatePrecision, Id, Instant, TextEnum, business_today};
 use crate::web::Resource;
-use crate::web::resource::Step;
+use crate::web::resource::{self, ReasonBody, Step};
 use crate::web::shape::Shape;
 use crate::web::verbs::{difference, stale};
-
-/// Why a disbursement is sent back or ended.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReasonBody {
-    /// Told to who prepared it.
-    #[schema(min_length = 1, max_length = 500)]
-    reason: String,
-}
 
 /// When money went out.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -42,6 +35,20 @@ pub struct PaidBody {
     paid_on: NaiveDate,
     /// `exact` when absent; `at_latest` where old papers only tell by when it was paid.
     paid_on_precision: Option<DatePrecision>,
+    /// The fund that it is spent from: required, except of what an enterprise pays directly.
+    fund_id: Option<Id>,
+    /// The bank or cash account that it leaves: required, except of what an enterprise pays directly.
+    account_id: Option<Id>,
+}
+
+/// Why and when a payment was undone.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReversedBody {
+    #[schema(min_length = 1, max_length = 500)]
+    reason: String,
+    /// Not later than today.
+    reversed_on: NaiveDate,
 }
 
 /// When a benefit in kind was handed over.
@@ -58,6 +65,7 @@ struct Note {
     reason: Option<String>,
     on: Option<NaiveDate>,
     precision: Option<DatePrecision>,
+    purse: Purse,
 }
 
 fn note(action: Action, body: &Value, now: Instant) -> Result<Note> {
@@ -65,16 +73,16 @@ fn note(action: Action, body: &Value, now: Instant) -> Result<Note> {
         serde_json::from_value(body.clone()).map_err(Error::internal)
     }
     let (note, field) = match action {
-        Action::Return | Action::Reject | Action::Cancel => {
-            let reason = read::<ReasonBody>(body)?.reason.trim().to_owned();
-            if reason.is_empty() {
-                return Err(Error::field("/reason", "required", "请写明原因", "say why"));
-            }
-            (Note { reason: Some(reason), ..Note::default() }, "")
-        }
+        Action::Return | Action::Reject | Action::Cancel => (Note { reason: Some(ReasonBody::of(body)?), ..Note::default() }, ""),
         Action::Pay => {
             let paid = read::<PaidBody>(body)?;
-            (Note { reason: None, on: Some(paid.paid_on), precision: paid.paid_on_precision }, "/paid_on")
+            let purse = Purse { fund_id: paid.fund_id, account_id: paid.account_id };
+            (Note { reason: None, on: Some(paid.paid_on), precision: paid.paid_on_precision, purse }, "/paid_on")
+        }
+        Action::Reverse => {
+            let reversed = read::<ReversedBody>(body)?;
+            let reason = resource::told(&reversed.reason)?;
+            (Note { reason: Some(reason), on: Some(reversed.reversed_on), ..Note::default() }, "/reversed_on")
         }
         Action::Deliver => (Note { on: read::<DeliveredBody>(body)?.delivered_on, ..Note::default() }, "/delivered_on"),
         _ => (Note::default(), ""),
@@ -101,16 +109,19 @@ struct Moved {
     paid_by: Option<Id>,
     paid_on: Option<Option<NaiveDate>>,
     paid_on_precision: Option<DatePrecision>,
+    reversed_by: Option<Id>,
+    reversed_on: Option<NaiveDate>,
     updated_at: Instant,
 }
 
 impl Moved {
     fn by(action: Action, to: DisbursementState, note: Note, actor: Id, now: Instant) -> Self {
         let given = matches!(action, Action::Pay | Action::Deliver);
+        let undone = action == Action::Reverse;
         Self {
             state: to,
             reason: match action {
-                Action::Return | Action::Reject | Action::Cancel => Some(note.reason),
+                Action::Return | Action::Reject | Action::Cancel | Action::Reverse => Some(note.reason),
                 // Why it was once sent back is settled.
                 Action::Submit => Some(None),
                 _ => None,
@@ -119,6 +130,8 @@ impl Moved {
             paid_by: given.then_some(actor),
             paid_on: given.then_some(note.on),
             paid_on_precision: note.precision,
+            reversed_by: undone.then_some(actor),
+            reversed_on: note.on.filter(|_| undone),
             updated_at: now,
         }
     }
@@ -134,6 +147,8 @@ impl Moved {
         after.paid_by = self.paid_by.or(before.paid_by);
         after.paid_on = self.paid_on.unwrap_or(before.paid_on);
         after.paid_on_precision = self.paid_on_precision.unwrap_or(before.paid_on_precision);
+        after.reversed_by = self.reversed_by.or(before.reversed_by);
+        after.reversed_on = self.reversed_on.or(before.reversed_on);
         after.version += 1;
         after.updated_at = self.updated_at;
         after
@@ -175,7 +190,7 @@ fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, b
         return Err(lost_race());
     }
     let to = states::next(present.state, action, present.form).ok_or_else(lost_race)?;
-    if let Some(hand) = states::earlier_hand(action, actor, present.prepared_by, present.approved_by) {
+    if let Some(hand) = states::earlier_hand(action, actor, present.hands()) {
         return Err(states::needs_another_person(action, hand, &[present.code]));
     }
     if !wrote_any(tx, action, actor, &[present.id])?.is_empty() {
@@ -184,6 +199,7 @@ fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, b
     if let (Action::Submit, Some(batch_id)) = (action, present.batch_id) {
         agrees(tx, batch_id)?;
     }
+    settle(tx, scope, action, std::slice::from_ref(&present), &note)?;
     let moved = Moved::by(action, to, note, actor, tx.now);
     let one = t::table.filter(t::id.eq(present.id)).filter(t::version.eq(present.version)).filter(t::state.eq(present.state));
     let saved = diesel::update(one).set((&moved, t::version.eq(t::version + 1))).execute(tx.conn)?;
@@ -193,24 +209,23 @@ fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, b
     Ok(moved.applied(&present))
 }
 
-/// Those of the disbursements that an actor has written a version of: `prepared_by` names the last of several hands, and
-/// the first must not approve or pay either.
+/// What a step does to money.
+fn settle(tx: &mut Tx<'_>, scope: &Scope, action: Action, given: &[Disbursement], note: &Note) -> Result<()> {
+    match (action, note.on) {
+        (Action::Pay, Some(on)) => payment::post(tx, scope, given, note.purse, on),
+        (Action::Reverse, Some(on)) => {
+            given.iter().try_for_each(|one| payment::undo(tx, one, on, note.reason.as_deref().unwrap_or_default()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Those of the disbursements that an actor has written a version of, where the step is not theirs for it.
 fn wrote_any(tx: &mut Tx<'_>, action: Action, actor: Id, ids: &[Id]) -> Result<HashSet<Id>> {
     if !matches!(action, Action::Approve | Action::Pay | Action::Deliver) {
         return Ok(HashSet::new());
     }
-    let mut found = HashSet::new();
-    for chunk in ids.chunks(5_000) {
-        let written: Vec<Option<Id>> = audit_events::table
-            .filter(audit_events::record_id.eq_any(chunk))
-            .filter(audit_events::actor_id.eq(actor))
-            .filter(audit_events::resource.eq(Disbursements::NAME))
-            .filter(audit_events::action.eq_any([Action::Create.code(), Action::Update.code()]))
-            .select(audit_events::record_id)
-            .load(tx.conn)?;
-        found.extend(written.into_iter().flatten());
-    }
-    Ok(found)
+    Ok(audit::written_by(tx.conn, Disbursements::NAME, actor, ids)?)
 }
 
 /// What a batch comes to is what its control totals say.
@@ -264,10 +279,9 @@ pub fn take_all(tx: &mut Tx<'_>, scope: &Scope, batch_id: Id, version: i32, acti
     let to = before.first().and_then(|first| states::next(from, action, first.form)).ok_or_else(lost_race)?;
     let wrote = wrote_any(tx, action, actor, &before.iter().map(|d| d.id).collect::<Vec<_>>())?;
     for hand in [Hand::Prepared, Hand::Approved] {
-        let touched = before.iter().filter(|d| {
-            states::earlier_hand(action, actor, d.prepared_by, d.approved_by) == Some(hand)
-                || hand == Hand::Prepared && wrote.contains(&d.id)
-        });
+        let touched = before
+            .iter()
+            .filter(|d| states::earlier_hand(action, actor, d.hands()) == Some(hand) || hand == Hand::Prepared && wrote.contains(&d.id));
         let codes: Vec<String> = touched.map(|d| d.code.clone()).collect();
         if !codes.is_empty() {
             return Err(states::needs_another_person(action, hand, &codes));
@@ -276,6 +290,7 @@ pub fn take_all(tx: &mut Tx<'_>, scope: &Scope, batch_id: Id, version: i32, acti
     if action == Action::Submit {
         agrees(tx, batch_id)?;
     }
+    settle(tx, scope, action, &before, &note)?;
     let moved = Moved::by(action, to, note, actor, now);
     let saved = diesel::update(t::table.filter(t::batch_id.eq(batch_id)).filter(t::state.eq(from)))
         .set((&moved, t::version.eq(t::version + 1)))
@@ -295,6 +310,7 @@ pub fn body_of(action: Action) -> Option<fn() -> Shape> {
     match action {
         Action::Return | Action::Reject | Action::Cancel => Some(Shape::of::<ReasonBody>),
         Action::Pay => Some(Shape::of::<PaidBody>),
+        Action::Reverse => Some(Shape::of::<ReversedBody>),
         Action::Deliver => Some(Shape::of::<DeliveredBody>),
         _ => None,
     }
@@ -303,7 +319,7 @@ pub fn body_of(action: Action) -> Option<fn() -> Shape> {
 /// The steps of one disbursement.
 pub fn all() -> Vec<Step<Disbursements>> {
     type Run = crate::web::resource::Run<Disbursements>;
-    let steps: [(Action, &'static str, bool, Run); 8] = [
+    let steps: [(Action, &'static str, bool, Run); 9] = [
         (Action::Submit, "提交审批 / Submit for approval", true, |tx, scope, before, body| {
             take(tx, scope, &before, Action::Submit, body)
         }),
@@ -329,6 +345,12 @@ pub fn all() -> Vec<Step<Disbursements>> {
         (Action::Acknowledge, "确认收讫 / Acknowledge the receipt", false, |tx, scope, before, body| {
             take(tx, scope, &before, Action::Acknowledge, body)
         }),
+        (
+            Action::Reverse,
+            "冲销已支付的款项（不得为支付人） / Reverse a payment: by another than who paid it",
+            true,
+            |tx, scope, before, body| take(tx, scope, &before, Action::Reverse, body),
+        ),
         (Action::Cancel, "取消（支付前） / Cancel before payment", true, |tx, scope, before, body| {
             take(tx, scope, &before, Action::Cancel, body)
         }),

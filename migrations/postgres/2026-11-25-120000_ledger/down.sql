@@ -1,0 +1,11 @@
+DROP INDEX disbursements_reversed_by;
+ALTER TABLE disbursements DROP CONSTRAINT disbursements_reversed_by_another;
+ALTER TABLE disbursements DROP COLUMN reversed_on;
+ALTER TABLE disbursements DROP COLUMN reversed_by;
+DROP TABLE ledger_entries;
+DROP TABLE ledger_transactions;
+DROP TABLE vouchers;
+DROP TABLE accounts;
+DROP FUNCTION ledger_stays();
+DROP FUNCTION ledger_entry();
+DROP FUNCTION ledger_close();

@@ -47,4 +47,6 @@ fixtures![
     "welfare-programmes",
     "welfare-batches",
     "disbursements",
+    "accounts",
+    "vouchers",
 ];

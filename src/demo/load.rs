@@ -78,6 +78,14 @@ pub fn load(db: &Db, base: &str) -> Result<Vec<Account>, String> {
     step("disbursements");
     let of = |role: Role| accounts.iter().find(|account| account.role == role).ok_or_else(|| format!("no account of {}", role.code()));
     let (leader, finance) = (Script::sign_in(base, of(Role::Leader)?)?, Script::sign_in(base, of(Role::Finance)?)?);
+    // What the city's association gives of its own comes out of its fund; what is there was prepared by one and is posted
+    // by another.
+    let one = |path: &str| importer.get(path).map(|page| page["items"][0].clone());
+    let (voucher, account, fund) =
+        (one("/api/v1/vouchers?code=zz-2022-opening")?, one("/api/v1/accounts?code=zz-bank")?, one("/api/v1/accounts?code=zz-unrestricted")?);
+    let voucher = format!("/api/v1/vouchers/{}", voucher["id"].as_str().unwrap_or_default());
+    importer.step(&voucher, "submit", &json!({}))?;
+    leader.step(&voucher, "post", &json!({}))?;
     let drafts = importer.get("/api/v1/disbursements?state=draft&limit=200")?;
     for draft in drafts["items"].as_array().into_iter().flatten() {
         let path = format!("/api/v1/disbursements/{}", draft["id"].as_str().unwrap_or_default());
@@ -85,7 +93,14 @@ pub fn load(db: &Db, base: &str) -> Result<Vec<Account>, String> {
         leader.step(&path, "approve", &json!({}))?;
         // The source says no day: by the end of the year at the latest.
         match draft["form"].as_str() {
-            Some("cash") => finance.step(&path, "pay", &json!({"paid_on": "2022-12-31", "paid_on_precision": "at_latest"}))?,
+            Some("cash") => {
+                let mut paid = json!({"paid_on": "2022-12-31", "paid_on_precision": "at_latest"});
+                if draft["channel"] == "own" && draft["organization_id"] == fund["organization_id"] {
+                    paid["fund_id"] = fund["id"].clone();
+                    paid["account_id"] = account["id"].clone();
+                }
+                finance.step(&path, "pay", &paid)?
+            }
             _ => finance.step(&path, "deliver", &json!({"delivered_on": null}))?,
         };
     }

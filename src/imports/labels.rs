@@ -29,6 +29,7 @@ const OWN: &[(&str, &str, &[&str])] = &[
     ("welfare_programmes", "name", &["项目名称", "名称"]),
     ("goods", "name", &["宣传品名称", "名称"]),
     ("campaigns", "name", &["活动名称", "名称"]),
+    ("accounts", "name", &["账户名称", "名称"]),
 ];
 
 const SHARED: &[(&str, &[&str])] = &[
@@ -53,6 +54,11 @@ const SHARED: &[(&str, &[&str])] = &[
     ("hero_code", &["见义勇为人员编码"]),
     ("dependant_code", &["家属编码"]),
     ("inspector_code", &["检查单位编码"]),
+    ("debit_account_code", &["借方账户编码"]),
+    ("credit_account_code", &["贷方账户编码"]),
+    ("occurred_on", &["发生日期"]),
+    ("summary", &["摘要"]),
+    ("purposes", &["限定用途"]),
     ("user_code", &["用户编码"]),
     ("kind", &["类别", "类型"]),
     ("category", &["大类"]),

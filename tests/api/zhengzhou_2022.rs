@@ -76,6 +76,7 @@ fn all_figures_of_2022_come_out() {
             compare(&importer, &places, figure);
         }
         report(&importer, &figures);
+        crate::ledger::clean(host);
         report_of_a_county(&importer, &host.user("county", Role::Leader, Some("zz-gaoxin")));
     });
 }
@@ -180,6 +181,13 @@ fn close(preparer: &Client<'_>, leader: &Client<'_>, finance: &Client<'_>) {
     assert!(!drafts.is_empty());
     let before = preparer.get("/api/v1/figures/welfare.condolence.city.amount_fen?year=2022");
     assert_eq!(before.body["value"], Value::Null, "nothing was paid yet");
+    // The city's own money: prepared by the import, posted by the leader.
+    let one = |resource: &str, code: &str| preparer.get(&format!("/api/v1/{resource}?code={code}")).body["items"][0].clone();
+    let (account, fund) = (one("accounts", "zz-bank"), one("accounts", "zz-unrestricted"));
+    let voucher = format!("/api/v1/vouchers/{}", one("vouchers", "zz-2022-opening")["id"].as_str().expect("an id"));
+    for (client, action) in [(preparer, "submit"), (leader, "post")] {
+        assert_eq!(step(client, &voucher, action, &json!({})).status, 200);
+    }
     for draft in drafts {
         let path = format!("/api/v1/disbursements/{}", draft["id"].as_str().expect("an id"));
         let taken = |client: &Client<'_>, action: &str, body: Value, state: &str| {
@@ -189,7 +197,12 @@ fn close(preparer: &Client<'_>, leader: &Client<'_>, finance: &Client<'_>) {
         taken(preparer, "submit", json!({}), "submitted");
         taken(leader, "approve", json!({}), "approved");
         if draft["form"] == "cash" {
-            taken(finance, "pay", json!({"paid_on": "2022-12-31", "paid_on_precision": "at_latest"}), "paid");
+            let mut paid = json!({"paid_on": "2022-12-31", "paid_on_precision": "at_latest"});
+            if draft["channel"] == "own" && draft["organization_id"] == fund["organization_id"] {
+                paid["fund_id"] = fund["id"].clone();
+                paid["account_id"] = account["id"].clone();
+            }
+            taken(finance, "pay", paid, "paid");
         } else {
             taken(finance, "deliver", json!({"delivered_on": null}), "delivered");
         }

@@ -81,8 +81,11 @@ pub fn load(db: &Db, base: &str) -> Result<Vec<Account>, String> {
     // What the city's association gives of its own comes out of its fund; what is there was prepared by one and is posted
     // by another.
     let one = |path: &str| importer.get(path).map(|page| page["items"][0].clone());
-    let (voucher, account, fund) =
-        (one("/api/v1/vouchers?code=zz-2022-opening")?, one("/api/v1/accounts?code=zz-bank")?, one("/api/v1/accounts?code=zz-unrestricted")?);
+    let (voucher, account, fund) = (
+        one("/api/v1/vouchers?code=zz-2022-opening")?,
+        one("/api/v1/accounts?code=zz-bank")?,
+        one("/api/v1/accounts?code=zz-unrestricted")?,
+    );
     let voucher = format!("/api/v1/vouchers/{}", voucher["id"].as_str().unwrap_or_default());
     importer.step(&voucher, "submit", &json!({}))?;
     leader.step(&voucher, "post", &json!({}))?;

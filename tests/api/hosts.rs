@@ -27,6 +27,11 @@ pub fn password_of(kind: UserKind) -> &'static str {
     }
 }
 
+/// A database of one test's own on PostgreSQL, where there is one.
+pub fn postgres_database() -> Option<String> {
+    crate::cluster::shared().map(|url| fresh_database(Some(url)).0)
+}
+
 /// A migrated database that tests copy: far quicker than migrating each anew.
 fn fresh_database(postgres: Option<&str>) -> (String, Option<tempfile::TempDir>) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -238,6 +243,11 @@ impl<'a> Client<'a> {
         Self { base, token: None }
     }
 
+    /// The same caller at another server.
+    pub fn elsewhere<'b>(&self, base: &'b str) -> Client<'b> {
+        Client { base, token: self.token.clone() }
+    }
+
     pub fn sign_in(&self, username: &str, kind: UserKind) -> Self {
         self.sign_in_with(username, kind, password_of(kind))
     }
@@ -284,6 +294,11 @@ impl<'a> Client<'a> {
     }
 
     pub fn send(&self, method: &str, path: &str, headers_sent: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
+        self.try_send(method, path, headers_sent, body).expect("an answer")
+    }
+
+    /// The answer, where there is one: the server may be gone.
+    pub fn try_send(&self, method: &str, path: &str, headers_sent: &[(&str, &str)], body: Option<&[u8]>) -> Result<Answer, ureq::Error> {
         static AGENT: OnceLock<ureq::Agent> = OnceLock::new();
         let agent = AGENT.get_or_init(|| {
             ureq::Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true).max_redirects(0).build().into()
@@ -299,11 +314,11 @@ impl<'a> Client<'a> {
             Some(body) => agent.run(request.body(body).expect("a request")),
             None => agent.run(request.body(()).expect("a request")),
         };
-        let mut response = response.expect("an answer");
+        let mut response = response?;
         let status = response.status().as_u16();
         let headers: Vec<(String, String)> =
             response.headers().iter().map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
-        let text = response.body_mut().read_to_string().expect("a body");
+        let text = response.body_mut().read_to_string()?;
         let answer = Answer {
             status,
             headers,
@@ -311,6 +326,6 @@ impl<'a> Client<'a> {
         };
         let overridden = headers_sent.iter().any(|(name, _)| name.eq_ignore_ascii_case("X-HTTP-Method-Override"));
         crate::contract::hold(if overridden { "PATCH" } else { method }, path, &answer);
-        answer
+        Ok(answer)
     }
 }

@@ -27,7 +27,7 @@ impl Purse {
         json!({"paid_on": on, "fund_id": self.fund, "account_id": self.account})
     }
 
-    fn balances(&self, client: &Client<'_>) -> (i64, i64) {
+    pub fn balances(&self, client: &Client<'_>) -> (i64, i64) {
         (balance(client, &self.fund), balance(client, &self.account))
     }
 }
@@ -68,7 +68,7 @@ pub fn purse(finance: &Client<'_>, leader: &Client<'_>, organization: &Value, ki
 }
 
 /// An approved disbursement of an amount; returns its address.
-fn approved(clerk: &Client<'_>, leader: &Client<'_>, draft: &Value) -> String {
+pub fn approved(clerk: &Client<'_>, leader: &Client<'_>, draft: &Value) -> String {
     let path = format!("{DISBURSEMENTS}/{}", made(clerk.post(DISBURSEMENTS, draft)).id());
     assert_eq!(step(clerk, &path, "submit", &json!({})).status, 200);
     assert_eq!(step(leader, &path, "approve", &json!({})).status, 200);

@@ -7,6 +7,7 @@ mod bad_input;
 mod campaigns;
 mod cluster;
 mod contract;
+mod crash;
 mod data_key;
 mod database;
 mod figures;

@@ -109,6 +109,12 @@ impl Process {
         assert!(sent.is_ok_and(|status| status.success()), "a signal");
     }
 
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("its end");
+    }
+
     /// Waits for its end; its log is whole then.
     pub fn end(&mut self) -> ExitStatus {
         let status = self.child.wait().expect("its end");

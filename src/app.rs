@@ -62,6 +62,7 @@ impl Service {
             config.db_connections,
             config.answer_within,
             Arc::new(Vault::new(&config.data_key, config.other_data_keys.iter().map(|key| &**key))),
+            config.second_approval,
         );
         let auth = Auth::new(AuthConfig {
             key_files: config.signing_keys.clone(),

@@ -48,6 +48,8 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("YIYONG_HEAD_WITHIN_SECONDS", "10", "how long the head of a request may take to arrive"),
     ("YIYONG_BODY_WITHIN_SECONDS", "30", "how long a JSON body may take; a file may take longer as long as it brings 1 KiB/s"),
     ("YIYONG_DRAIN_SECONDS", "3", "how long after SIGTERM the server still takes requests while it says that it is not ready"),
+    ("YIYONG_SECOND_APPROVAL_CITY_FEN", "50000000", "from this amount of the city's own money on, two approve; a batch counts as one"),
+    ("YIYONG_SECOND_APPROVAL_COUNTY_FEN", "10000000", "the same for a county's"),
     ("YIYONG_LOG", "info", "log levels, as env_logger reads them"),
 ];
 
@@ -71,6 +73,14 @@ pub struct Config {
     pub head_within: Duration,
     pub body_within: Duration,
     pub drain: Duration,
+    pub second_approval: SecondApproval,
+}
+
+/// From which amount on, in fen, a disbursement or a batch of them needs a second approver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecondApproval {
+    pub city_fen: i64,
+    pub county_fen: i64,
 }
 
 impl fmt::Debug for Config {
@@ -115,6 +125,8 @@ impl Config {
         let seconds = |name: &str, default: usize, least: usize, most: usize| {
             number(name, default, least, most).map(|n| Duration::from_secs(n as u64))
         };
+        let fen =
+            |name: &str, default: usize| number(name, default, 1, 1_000_000_000_000_000).map(|n| i64::try_from(n).unwrap_or(i64::MAX));
         let flag = |name: &str, default: bool| match get(name).as_deref() {
             None => Ok(default),
             Some("true") => Ok(true),
@@ -157,6 +169,10 @@ impl Config {
             head_within: seconds("YIYONG_HEAD_WITHIN_SECONDS", 10, 1, 60)?,
             body_within: seconds("YIYONG_BODY_WITHIN_SECONDS", 30, 1, 600)?,
             drain: seconds("YIYONG_DRAIN_SECONDS", 3, 0, 300)?,
+            second_approval: SecondApproval {
+                city_fen: fen("YIYONG_SECOND_APPROVAL_CITY_FEN", 50_000_000)?,
+                county_fen: fen("YIYONG_SECOND_APPROVAL_COUNTY_FEN", 10_000_000)?,
+            },
             target,
             data_dir,
             bind,

@@ -66,11 +66,12 @@ checks! {
         "WHERE (v.state IN ('posted', 'reversed')) <> (t.id IS NOT NULL) OR (v.state = 'reversed') <> (r.id IS NOT NULL) OR t.amount_fen <> v.amount_fen";
     "states_legal", "发放状态与经办人相符", "each disbursement's state has the people who brought it there, and they differ",
         "SELECT id FROM disbursements WHERE "
-        "(state IN ('approved', 'paid', 'delivered', 'acknowledged', 'reversed') AND approved_by IS NULL) OR "
+        "(state IN ('first_approved', 'approved', 'paid', 'delivered', 'acknowledged', 'reversed') AND approved_by IS NULL) OR "
+        "(state IN ('draft', 'submitted', 'first_approved') AND second_approved_by IS NOT NULL) OR "
         "(state IN ('paid', 'delivered', 'acknowledged', 'reversed')) <> (paid_by IS NOT NULL) OR "
         "(state = 'reversed') <> (reversed_by IS NOT NULL) OR "
         "(state = 'paid' AND form <> 'cash') OR (state = 'delivered' AND form <> 'in_kind') OR "
-        "approved_by = prepared_by OR paid_by = prepared_by OR paid_by = approved_by OR reversed_by = paid_by";
+        "approved_by = prepared_by OR second_approved_by IN (prepared_by, approved_by, paid_by) OR paid_by = prepared_by OR paid_by = approved_by OR reversed_by = paid_by";
     "control_totals", "办结批次与控制数相符", "a batch that went out whole came to its control totals",
         "SELECT b.id AS id FROM welfare_batches b JOIN disbursements d ON d.batch_id = b.id GROUP BY b.id, b.control_people, b.control_fen "
         "HAVING sum(CASE WHEN d.state IN ('paid', 'delivered', 'acknowledged', 'reversed') THEN 0 ELSE 1 END) = 0 "

@@ -707,6 +707,7 @@ diesel::table! {
         paid_by -> Nullable<Uuid>,
         paid_on -> Nullable<Date>,
         paid_on_precision -> Text,
+        second_approved_by -> Nullable<Uuid>,
         reversed_by -> Nullable<Uuid>,
         reversed_on -> Nullable<Date>,
         version -> Integer,

@@ -10,6 +10,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use tokio::sync::Semaphore;
 
 use super::{AnyConnection, Target};
+use crate::config::SecondApproval;
 use crate::error::{Code, Error, Result};
 use crate::vault::Vault;
 
@@ -89,6 +90,7 @@ pub struct Db {
     losses: Arc<AtomicU64>,
     target: Target,
     vault: Arc<Vault>,
+    second_approval: SecondApproval,
     answer_within: Duration,
     running: super::write::Running,
     tree: super::tree::Tree,
@@ -97,7 +99,7 @@ pub struct Db {
 
 impl Db {
     /// A pool that opens its connections when they are first needed.
-    pub fn new(target: Target, connections: u32, answer_within: Duration, vault: Arc<Vault>) -> Self {
+    pub fn new(target: Target, connections: u32, answer_within: Duration, vault: Arc<Vault>, second_approval: SecondApproval) -> Self {
         let losses = Arc::new(AtomicU64::new(0));
         let connector = Connector { target: target.clone(), statement_timeout: Duration::from_secs(30), losses: losses.clone() };
         let pool = r2d2::Pool::builder()
@@ -115,6 +117,7 @@ impl Db {
             losses,
             target,
             vault,
+            second_approval,
             answer_within,
             running: super::write::Running::default(),
             tree: super::tree::Tree::default(),
@@ -128,6 +131,10 @@ impl Db {
 
     pub fn vault(&self) -> &Arc<Vault> {
         &self.vault
+    }
+
+    pub(super) fn second_approval(&self) -> SecondApproval {
+        self.second_approval
     }
 
     /// How much of the tree lies below whom.

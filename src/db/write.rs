@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::pool::PATIENCE;
 use super::{AnyConnection, Db, each};
 use crate::audit;
+use crate::config::SecondApproval;
 use crate::error::{Code, Error, Result};
 use crate::schema::idempotency_keys;
 use crate::types::{Id, Instant};
@@ -57,6 +58,7 @@ pub struct Tx<'a> {
     pub conn: &'a mut AnyConnection,
     /// Seals and opens identifiers.
     pub vault: &'a Vault,
+    pub second_approval: SecondApproval,
     pub now: Instant,
     pub actor_id: Option<Id>,
     request_id: &'a str,
@@ -251,7 +253,7 @@ fn attempt<T: Replies>(
     };
     each!(&mut *conn, c => AnsiTransactionManager::begin_transaction_sql(c, begin))?;
     *begun = true;
-    let result = inside(conn, db.vault(), deed, work);
+    let result = inside(conn, db, deed, work);
     match result {
         Ok(Done { value, kept: true, standing_changed }) => {
             each!(&mut *conn, c => AnsiTransactionManager::commit_transaction(c))?;
@@ -279,13 +281,9 @@ struct Done<T> {
     standing_changed: bool,
 }
 
-fn inside<T: Replies>(
-    conn: &mut AnyConnection,
-    vault: &Vault,
-    deed: &Deed,
-    work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>,
-) -> Result<Done<T>> {
+fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<Done<T>> {
     let now = Instant::now();
+    let vault: &Vault = db.vault();
     if let (Some(once), Some(actor_id)) = (&deed.once, deed.actor_id) {
         let kept: Option<KeptReply> = idempotency_keys::table.find((actor_id, &once.key)).first(conn).optional()?;
         if let Some(kept) = kept {
@@ -306,8 +304,16 @@ fn inside<T: Replies>(
                 .ok_or_else(|| Error::internal("a reply that can't be replayed was kept"));
         }
     }
-    let mut tx =
-        Tx { conn, vault, now, actor_id: deed.actor_id, request_id: &deed.request_id, events: Vec::new(), standing_changed: false };
+    let mut tx = Tx {
+        conn,
+        vault,
+        second_approval: db.second_approval(),
+        now,
+        actor_id: deed.actor_id,
+        request_id: &deed.request_id,
+        events: Vec::new(),
+        standing_changed: false,
+    };
     let value = work(&mut tx)?;
     if deed.rolled_back {
         return Ok(Done { value, kept: false, standing_changed: false });

@@ -28,7 +28,7 @@ use crate::web::resource::{Step, sum_of};
 use crate::web::verbs::{refusal, stale};
 use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
-pub use states::{DisbursementState, Sums, batch_source, counts, next};
+pub use states::{DisbursementState, Sums, batch_sources, counts, next};
 pub use steps::{body_of, take_all};
 
 text_enum! {
@@ -78,7 +78,9 @@ pub struct Disbursement {
     pub prepared_by: Id,
     /// Another user, who approved it.
     pub approved_by: Option<Id>,
-    /// A third user, who paid or delivered it.
+    /// A further one, who approved it too: from some amount on.
+    pub second_approved_by: Option<Id>,
+    /// None of those: who paid or delivered it.
     pub paid_by: Option<Id>,
     /// When it was paid or delivered; of a delivery null where the day is not known.
     pub paid_on: Option<NaiveDate>,
@@ -110,7 +112,12 @@ impl Viewed for Disbursement {
 
 impl Disbursement {
     fn hands(&self) -> states::Hands {
-        states::Hands { prepared_by: self.prepared_by, approved_by: self.approved_by, paid_by: self.paid_by }
+        states::Hands {
+            prepared_by: self.prepared_by,
+            approved_by: self.approved_by,
+            second_approved_by: self.second_approved_by,
+            paid_by: self.paid_by,
+        }
     }
 }
 
@@ -446,6 +453,7 @@ fn row(id: Id, version: i32, created_at: Instant, now: Instant, by: Id, draft: D
         reason: None,
         prepared_by: by,
         approved_by: None,
+        second_approved_by: None,
         paid_by: None,
         paid_on: None,
         paid_on_precision: DatePrecision::Exact,

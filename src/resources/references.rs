@@ -101,6 +101,7 @@ foreign_keys! {
     "disbursements"."prepared_by" -> "users",
     "disbursements"."approved_by" -> "users",
     "disbursements"."paid_by" -> "users",
+    "disbursements"."second_approved_by" -> "users",
     "disbursements"."reversed_by" -> "users",
     "accounts"."organization_id" -> "organizations",
     "vouchers"."organization_id" -> "organizations",

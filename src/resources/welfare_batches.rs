@@ -11,7 +11,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use super::disbursements::{self, BatchTotals, batch_source, body_of, take_all};
+use super::disbursements::{self, BatchTotals, DisbursementState, batch_sources, body_of, take_all};
 use super::rules;
 use super::welfare_programmes::{self, BenefitForm, ProgrammeKind};
 use crate::db::{Any, AnyConnection, Tx, grams, insert_all};
@@ -259,6 +259,13 @@ fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[WelfareBatchDraft]
     Error::unless_empty(faults)
 }
 
+/// The state out of which a step takes the batch's disbursements; `None` where it has nothing to take.
+fn source(batch: &WelfareBatch, action: Action) -> Option<DisbursementState> {
+    let stands =
+        |from: &DisbursementState| batch.totals.in_state(*from) > 0 && disbursements::next(*from, action, batch.form, false).is_some();
+    batch_sources(action).iter().copied().find(stands)
+}
+
 fn submit(tx: &mut Tx<'_>, scope: &Scope, before: WelfareBatch, body: &Value) -> Result<WelfareBatch> {
     step(tx, scope, &before, Action::Submit, body)
 }
@@ -280,7 +287,8 @@ fn deliver(tx: &mut Tx<'_>, scope: &Scope, before: WelfareBatch, body: &Value) -
 }
 
 fn step(tx: &mut Tx<'_>, scope: &Scope, before: &WelfareBatch, action: Action, body: &Value) -> Result<WelfareBatch> {
-    take_all(tx, scope, before.id, before.version, action, body)?;
+    let from = source(before, action).ok_or_else(|| Error::internal("a batch offered a step that it hasn't"))?;
+    take_all(tx, scope, (before.id, before.version), (action, from), body)?;
     WelfareBatches::find(tx.conn, scope, before.id)
 }
 
@@ -412,10 +420,8 @@ impl Resource for WelfareBatches {
     }
 
     fn offers(view: &Self::View) -> Vec<Action> {
-        let moves = [Action::Submit, Action::Return, Action::Approve, Action::Pay, Action::Deliver].into_iter().filter(|action| {
-            batch_source(*action)
-                .is_some_and(|from| view.totals.in_state(from) > 0 && disbursements::next(from, *action, view.form).is_some())
-        });
+        let moves = [Action::Submit, Action::Return, Action::Approve, Action::Pay, Action::Deliver];
+        let moves = moves.into_iter().filter(|action| source(view, *action).is_some());
         [Action::Update, Action::Delete].into_iter().chain(moves).collect()
     }
 }

@@ -8,7 +8,7 @@ use yiyong::policy::Role;
 use yiyong::schema::{audit_events, heroes, role_grants, users};
 use yiyong::types::{Id, Instant, business_today, new_code};
 
-use crate::hosts::{Answer, Client, Host, on_each_database};
+use crate::hosts::{Answer, Client, Host, on_each_database, on_each_database_with};
 use crate::ledger::purse;
 
 pub const PROGRAMMES: &str = "/api/v1/welfare-programmes";
@@ -419,5 +419,72 @@ fn a_hero_sees_their_own() {
         assert_eq!(seen("&organization_level=county"), 0);
         assert_eq!(hero.get(PROGRAMMES).body["items"], json!([]));
         assert_eq!(hero.get(BATCHES).body["items"], json!([]));
+    });
+}
+
+/// From some amount on two leaders approve, of a county's money sooner than of the city's; and a batch is not cut into
+/// pieces below it.
+#[test]
+fn a_large_amount_is_approved_by_two() {
+    let limits = [("YIYONG_SECOND_APPROVAL_CITY_FEN", "1000"), ("YIYONG_SECOND_APPROVAL_COUNTY_FEN", "500")];
+    on_each_database_with(&limits, |host| {
+        let city = host.planted();
+        let (zz, dengfeng) = (organization(&city, "zz"), organization(&city, "zz-dengfeng"));
+        let clerk = host.user("clerk", Role::Clerk, Some("zz"));
+        let leader = host.user("leader", Role::Leader, Some("zz"));
+        let second = host.user("second", Role::Leader, Some("zz"));
+        let finance = host.user("finance", Role::Finance, Some("zz"));
+        grant(host, "second", Role::Finance);
+        let own = purse(&finance, &leader, &zz, "unrestricted", 10_000);
+        let cash = made(clerk.post(PROGRAMMES, &json!({"organization_id": zz, "name": "救助", "kind": "hardship", "form": "cash"})));
+        let draft = |of: &Value, fen: i64, channel: &str| json!({"organization_id": of, "programme_id": cash.id(), "people": 1, "amount_fen": fen, "channel": channel, "year": 2022});
+        let submitted = |draft: &Value| {
+            let path = at(&made(clerk.post(DISBURSEMENTS, draft)));
+            assert_eq!(step(&clerk, &path, "submit", &json!({})).status, 200);
+            path
+        };
+        for (of, fen, channel, state) in [
+            (&zz, 999, "own", "approved"),
+            (&zz, 1_000, "own", "first_approved"),
+            (&dengfeng, 499, "own", "approved"),
+            (&dengfeng, 500, "own", "first_approved"),
+            (&zz, 1_000_000, "enterprise_direct", "approved"),
+        ] {
+            let answer = step(&leader, &submitted(&draft(of, fen, channel)), "approve", &json!({}));
+            assert_eq!(answer.body["state"], state, "{fen} {channel}");
+        }
+
+        let path = submitted(&draft(&zz, 1_000, "own"));
+        let first = step(&leader, &path, "approve", &json!({}));
+        assert_eq!((&first.body["state"], &first.body["second_approved_by"]), (&json!("first_approved"), &Value::Null));
+        assert_eq!(step(&finance, &path, "pay", &own.paid("2022-06-17")).code(), "step_not_allowed");
+        let refused = step(&leader, &path, "approve", &json!({}));
+        assert!(refused.status == 403 && refused.body["detail"].as_str().is_some_and(|d| d.contains("批准人")), "{refused:?}");
+        // Sent back, it begins anew.
+        let back = step(&second, &path, "return", &json!({"reason": "补材料"}));
+        assert_eq!((&back.body["state"], &back.body["approved_by"]), (&json!("draft"), &Value::Null), "{back:?}");
+        step(&clerk, &path, "submit", &json!({}));
+        assert_eq!(step(&second, &path, "approve", &json!({})).body["state"], "first_approved");
+        let both = step(&leader, &path, "approve", &json!({}));
+        assert_eq!((both.status, &both.body["state"]), (200, &json!("approved")), "{both:?}");
+        assert_ne!(both.body["approved_by"], both.body["second_approved_by"]);
+        // Neither of the two pays.
+        assert_eq!(step(&second, &path, "pay", &own.paid("2022-06-17")).status, 403);
+        assert_eq!(step(&finance, &path, "pay", &own.paid("2022-06-17")).body["state"], "paid");
+
+        // Pieces of a batch below the amount are a batch above it.
+        let batch = made(clerk.post(BATCHES, &json!({"organization_id": zz, "programme_id": cash.id(), "name": "一批", "year": 2022})));
+        let mut piece = draft(&zz, 400, "own");
+        piece["batch_id"] = json!(batch.id());
+        let pieces: Vec<String> = (0..3).map(|_| at(&made(clerk.post(DISBURSEMENTS, &piece)))).collect();
+        let whole = format!("{BATCHES}/{}", batch.id());
+        assert_eq!(step(&clerk, &whole, "submit", &json!({})).status, 200);
+        assert_eq!(step(&leader, &pieces[0], "approve", &json!({})).body["state"], "first_approved");
+        let answer = step(&leader, &whole, "approve", &json!({}));
+        assert_eq!(answer.body["totals"]["by_state"], json!({"first_approved": 3}), "{answer:?}");
+        assert_eq!(step(&leader, &whole, "approve", &json!({})).status, 403);
+        assert_eq!(step(&second, &whole, "approve", &json!({})).body["totals"]["by_state"], json!({"approved": 3}));
+        assert_eq!(step(&finance, &whole, "pay", &own.paid("2022-06-17")).body["totals"]["by_state"], json!({"paid": 3}));
+        crate::ledger::clean(host);
     });
 }

@@ -120,6 +120,12 @@ END $$;
 CREATE TRIGGER ledger_transactions_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transactions EXECUTE FUNCTION ledger_stays();
 CREATE TRIGGER ledger_entries_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries EXECUTE FUNCTION ledger_stays();
 
+-- From some amount on two approve.
+ALTER TABLE disbursements ADD COLUMN second_approved_by UUID REFERENCES users (id);
+ALTER TABLE disbursements ADD CONSTRAINT disbursements_approved_by_two
+    CHECK (second_approved_by <> approved_by AND second_approved_by <> prepared_by AND second_approved_by <> paid_by);
+CREATE INDEX disbursements_second_approved_by ON disbursements (second_approved_by);
+
 -- After payment a disbursement can be reversed, by another than who paid it.
 ALTER TABLE disbursements ADD COLUMN reversed_by UUID REFERENCES users (id);
 ALTER TABLE disbursements ADD COLUMN reversed_on DATE;

@@ -111,6 +111,11 @@ BEGIN SELECT RAISE(ABORT, 'ledger: what is posted stays; reverse it'); END;
 CREATE TRIGGER ledger_entries_stay_delete BEFORE DELETE ON ledger_entries
 BEGIN SELECT RAISE(ABORT, 'ledger: what is posted stays; reverse it'); END;
 
+-- From some amount on two approve.
+ALTER TABLE disbursements ADD COLUMN second_approved_by BLOB REFERENCES users (id)
+    CHECK (second_approved_by <> approved_by AND second_approved_by <> prepared_by AND second_approved_by <> paid_by);
+CREATE INDEX disbursements_second_approved_by ON disbursements (second_approved_by);
+
 -- After payment a disbursement can be reversed, by another than who paid it.
 ALTER TABLE disbursements ADD COLUMN reversed_by BLOB REFERENCES users (id) CHECK (reversed_by <> paid_by);
 ALTER TABLE disbursements ADD COLUMN reversed_on DATE;

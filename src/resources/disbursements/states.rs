@@ -1,6 +1,7 @@
 //! The way of a disbursement, and the rules of its money: pure, with what they judge passed in.
 //!
-//! `draft → submitted → approved → paid → acknowledged`, in kind `delivered` for `paid`. No amount is one person's
+//! `draft → submitted → approved → paid → acknowledged`, in kind `delivered` for `paid`; from some amount on
+//! `first_approved` before `approved`, and by another. No amount is one person's
 //! act: who prepared it can't approve it, and neither of the two can pay it out.
 
 use crate::error::{Code, Error, Fault, Says};
@@ -14,6 +15,7 @@ text_enum! {
     DisbursementState {
         Draft = "draft", "草稿", "draft";
         Submitted = "submitted", "已提交", "submitted";
+        FirstApproved = "first_approved", "已初审", "approved by one of two";
         Approved = "approved", "已批准", "approved";
         Paid = "paid", "已支付", "paid";
         Delivered = "delivered", "已交付", "delivered";
@@ -39,17 +41,18 @@ pub const STEPS: [Action; 9] = [
     Action::Reverse,
 ];
 
-/// Where a step leads from a state; `None` where it can't be taken.
-pub fn next(state: State, action: Action, form: BenefitForm) -> Option<State> {
+/// Where a step leads from a state; `None` where it can't be taken. `two` says whether two approve.
+pub fn next(state: State, action: Action, form: BenefitForm, two: bool) -> Option<State> {
     match (state, action, form) {
         (State::Draft, Action::Submit, _) => Some(State::Submitted),
-        (State::Submitted, Action::Return, _) => Some(State::Draft),
-        (State::Submitted, Action::Approve, _) => Some(State::Approved),
-        (State::Submitted, Action::Reject, _) => Some(State::Rejected),
+        (State::Submitted | State::FirstApproved, Action::Return, _) => Some(State::Draft),
+        (State::Submitted, Action::Approve, _) if two => Some(State::FirstApproved),
+        (State::Submitted | State::FirstApproved, Action::Approve, _) => Some(State::Approved),
+        (State::Submitted | State::FirstApproved, Action::Reject, _) => Some(State::Rejected),
         (State::Approved, Action::Pay, BenefitForm::Cash) => Some(State::Paid),
         (State::Approved, Action::Deliver, BenefitForm::InKind) => Some(State::Delivered),
         (State::Paid | State::Delivered, Action::Acknowledge, _) => Some(State::Acknowledged),
-        (State::Draft | State::Submitted | State::Approved, Action::Cancel, _) => Some(State::Cancelled),
+        (State::Draft | State::Submitted | State::FirstApproved | State::Approved, Action::Cancel, _) => Some(State::Cancelled),
         (State::Paid | State::Acknowledged, Action::Reverse, BenefitForm::Cash) => Some(State::Reversed),
         _ => None,
     }
@@ -59,16 +62,17 @@ pub fn next(state: State, action: Action, form: BenefitForm) -> Option<State> {
 pub fn offered(state: State, form: BenefitForm) -> Vec<Action> {
     let written = [Action::Update, Action::Delete];
     let written = written.into_iter().filter(|_| state == State::Draft);
-    written.chain(STEPS.into_iter().filter(|action| next(state, *action, form).is_some())).collect()
+    written.chain(STEPS.into_iter().filter(|action| next(state, *action, form, false).is_some())).collect()
 }
 
-/// The state that a batch takes its disbursements out of with a step; `None` for a step that isn't a batch's.
-pub fn batch_source(action: Action) -> Option<State> {
+/// The states that a batch takes its disbursements out of with a step: the first of them that any stands in. None for a
+/// step that isn't a batch's.
+pub fn batch_sources(action: Action) -> &'static [State] {
     match action {
-        Action::Submit => Some(State::Draft),
-        Action::Return | Action::Approve => Some(State::Submitted),
-        Action::Pay | Action::Deliver => Some(State::Approved),
-        _ => None,
+        Action::Submit => &[State::Draft],
+        Action::Return | Action::Approve => &[State::Submitted, State::FirstApproved],
+        Action::Pay | Action::Deliver => &[State::Approved],
+        _ => &[],
     }
 }
 
@@ -90,6 +94,7 @@ pub enum Hand {
 pub struct Hands {
     pub prepared_by: Id,
     pub approved_by: Option<Id>,
+    pub second_approved_by: Option<Id>,
     pub paid_by: Option<Id>,
 }
 
@@ -97,8 +102,9 @@ pub struct Hands {
 pub fn earlier_hand(action: Action, actor: Id, hands: Hands) -> Option<Hand> {
     match action {
         Action::Approve if actor == hands.prepared_by => Some(Hand::Prepared),
+        Action::Approve if Some(actor) == hands.approved_by => Some(Hand::Approved),
         Action::Pay | Action::Deliver if actor == hands.prepared_by => Some(Hand::Prepared),
-        Action::Pay | Action::Deliver if Some(actor) == hands.approved_by => Some(Hand::Approved),
+        Action::Pay | Action::Deliver if [hands.approved_by, hands.second_approved_by].contains(&Some(actor)) => Some(Hand::Approved),
         Action::Reverse if Some(actor) == hands.paid_by => Some(Hand::Paid),
         _ => None,
     }
@@ -227,9 +233,13 @@ mod tests {
         for form in FORMS {
             for state in states() {
                 for action in STEPS {
-                    if let Some(to) = next(state, action, form) {
-                        found.push(format!("{} {} {} {}", form.code(), state.code(), action.code(), to.code()));
-                    }
+                    let to = [false, true].map(|two| next(state, action, form, two));
+                    found.extend(to[0].map(|to| format!("{} {} {} {}", form.code(), state.code(), action.code(), to.code())));
+                    found.extend(
+                        to[1]
+                            .filter(|_| to[1] != to[0])
+                            .map(|to| format!("two {} {} {} {}", form.code(), state.code(), action.code(), to.code())),
+                    );
                 }
             }
         }
@@ -242,6 +252,11 @@ mod tests {
                 format!("{form} submitted approve approved"),
                 format!("{form} submitted reject rejected"),
                 format!("{form} submitted cancel cancelled"),
+                format!("two {form} submitted approve first_approved"),
+                format!("{form} first_approved return draft"),
+                format!("{form} first_approved approve approved"),
+                format!("{form} first_approved reject rejected"),
+                format!("{form} first_approved cancel cancelled"),
                 format!("{form} approved {give} {given}"),
                 format!("{form} approved cancel cancelled"),
                 // A row that says it was given in the other form can't come to be, and would not be lost.
@@ -259,10 +274,11 @@ mod tests {
     fn a_batch_takes_the_steps_of_its_disbursements() {
         for form in FORMS {
             for action in STEPS {
-                let Some(from) = batch_source(action) else { continue };
-                let wrong_form =
-                    (action == Action::Pay && form == BenefitForm::InKind) || (action == Action::Deliver && form == BenefitForm::Cash);
-                assert_eq!(next(from, action, form).is_none(), wrong_form, "{action:?} {form:?}");
+                for from in batch_sources(action) {
+                    let wrong_form =
+                        (action == Action::Pay && form == BenefitForm::InKind) || (action == Action::Deliver && form == BenefitForm::Cash);
+                    assert_eq!(next(*from, action, form, false).is_none(), wrong_form, "{action:?} {form:?}");
+                }
             }
         }
     }
@@ -296,19 +312,21 @@ mod tests {
         /// However people try, money that is out has passed every state before it, by three different people, and
         /// nothing leaves the states that end the way.
         #[test]
-        fn no_way_round(cash in any::<bool>(), tries in proptest::collection::vec((0..STEPS.len(), 0..4_usize), 0..40)) {
+        fn no_way_round(cash in any::<bool>(), two in any::<bool>(), tries in proptest::collection::vec((0..STEPS.len(), 0..5_usize), 0..60)) {
             let form = if cash { BenefitForm::Cash } else { BenefitForm::InKind };
-            let people: Vec<Id> = (0..4).map(|_| Id::new()).collect();
-            let (mut state, prepared_by, mut approved_by, mut paid_by) = (State::Draft, people[0], None, None);
+            let people: Vec<Id> = (0..5).map(|_| Id::new()).collect();
+            let (mut state, prepared_by, mut approved_by, mut second_approved_by, mut paid_by) = (State::Draft, people[0], None, None, None);
             let mut passed = vec![State::Draft];
             for (step, person) in tries {
                 let (action, actor) = (STEPS[step], people[person]);
-                if earlier_hand(action, actor, Hands { prepared_by, approved_by, paid_by }).is_some() {
+                if earlier_hand(action, actor, Hands { prepared_by, approved_by, second_approved_by, paid_by }).is_some() {
                     continue;
                 }
-                let Some(to) = next(state, action, form) else { continue };
+                let Some(to) = next(state, action, form, two) else { continue };
                 match to {
-                    State::Approved => approved_by = Some(actor),
+                    State::Draft => approved_by = None,
+                    State::Approved if state == State::FirstApproved => second_approved_by = Some(actor),
+                    State::FirstApproved | State::Approved => approved_by = Some(actor),
                     State::Paid | State::Delivered => paid_by = Some(actor),
                     _ => {}
                 }
@@ -322,8 +340,8 @@ mod tests {
             if passed.contains(&State::Paid) || passed.contains(&State::Delivered) {
                 prop_assert!(passed.contains(&State::Submitted) && passed.contains(&State::Approved));
                 prop_assert_eq!(passed.contains(&State::Paid), cash);
-                let hands: std::collections::HashSet<Id> = [Some(prepared_by), approved_by, paid_by].into_iter().flatten().collect();
-                prop_assert_eq!(hands.len(), 3);
+                let hands: std::collections::HashSet<Id> = [Some(prepared_by), approved_by, second_approved_by, paid_by].into_iter().flatten().collect();
+                prop_assert_eq!(hands.len(), if two { 4 } else { 3 });
             }
         }
     }

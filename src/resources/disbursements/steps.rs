@@ -14,16 +14,17 @@ use utoipa::ToSchema;
 
 use super::payment::{self, Purse};
 use super::states::{self, DisbursementState, Hand};
-use super::{Disbursement, t};
+use super::{Channel, Disbursement, t};
 use crate::audit;
 use crate::db::{AnyConnection, Tx};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Scope};
 use crate::resources::disbursements::{Disbursements, sums};
-use crate::schema::welfare_batches;
+use crate::resources::organizations::OrganizationKind;
+use crate::schema::{organizations, welfare_batches};
 use crate::types::{DatePrecision, Id, Instant, TextEnum, business_today};
 use crate::web::Resource;
-use crate::web::resource::{self, ReasonBody, Step};
+use crate::web::resource::{self, ReasonBody, Step, sum_of};
 use crate::web::shape::Shape;
 use crate::web::verbs::{difference, stale};
 
@@ -105,7 +106,8 @@ fn note(action: Action, body: &Value, now: Instant) -> Result<Note> {
 struct Moved {
     state: DisbursementState,
     reason: Option<Option<String>>,
-    approved_by: Option<Id>,
+    approved_by: Option<Option<Id>>,
+    second_approved_by: Option<Id>,
     paid_by: Option<Id>,
     paid_on: Option<Option<NaiveDate>>,
     paid_on_precision: Option<DatePrecision>,
@@ -115,7 +117,8 @@ struct Moved {
 }
 
 impl Moved {
-    fn by(action: Action, to: DisbursementState, note: Note, actor: Id, now: Instant) -> Self {
+    fn by(action: Action, (from, to): (DisbursementState, DisbursementState), note: Note, actor: Id, now: Instant) -> Self {
+        let second = action == Action::Approve && from == DisbursementState::FirstApproved;
         let given = matches!(action, Action::Pay | Action::Deliver);
         let undone = action == Action::Reverse;
         Self {
@@ -126,7 +129,13 @@ impl Moved {
                 Action::Submit => Some(None),
                 _ => None,
             },
-            approved_by: (action == Action::Approve).then_some(actor),
+            approved_by: match action {
+                Action::Approve if !second => Some(Some(actor)),
+                // What is sent back is approved anew.
+                Action::Return => Some(None),
+                _ => None,
+            },
+            second_approved_by: second.then_some(actor),
             paid_by: given.then_some(actor),
             paid_on: given.then_some(note.on),
             paid_on_precision: note.precision,
@@ -143,7 +152,8 @@ impl Moved {
         if let Some(reason) = &self.reason {
             after.reason.clone_from(reason);
         }
-        after.approved_by = self.approved_by.or(before.approved_by);
+        after.approved_by = self.approved_by.unwrap_or(before.approved_by);
+        after.second_approved_by = self.second_approved_by.or(before.second_approved_by);
         after.paid_by = self.paid_by.or(before.paid_by);
         after.paid_on = self.paid_on.unwrap_or(before.paid_on);
         after.paid_on_precision = self.paid_on_precision.unwrap_or(before.paid_on_precision);
@@ -189,7 +199,8 @@ fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, b
     if present.version != before.version {
         return Err(lost_race());
     }
-    let to = states::next(present.state, action, present.form).ok_or_else(lost_race)?;
+    let two = two_approve(tx, action, std::slice::from_ref(&present))?;
+    let to = states::next(present.state, action, present.form, two).ok_or_else(lost_race)?;
     if let Some(hand) = states::earlier_hand(action, actor, present.hands()) {
         return Err(states::needs_another_person(action, hand, &[present.code]));
     }
@@ -200,13 +211,43 @@ fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, b
         agrees(tx, batch_id)?;
     }
     settle(tx, scope, action, std::slice::from_ref(&present), &note)?;
-    let moved = Moved::by(action, to, note, actor, tx.now);
+    let moved = Moved::by(action, (present.state, to), note, actor, tx.now);
     let one = t::table.filter(t::id.eq(present.id)).filter(t::version.eq(present.version)).filter(t::state.eq(present.state));
     let saved = diesel::update(one).set((&moved, t::version.eq(t::version + 1))).execute(tx.conn)?;
     if saved == 0 {
         return Err(lost_race());
     }
     Ok(moved.applied(&present))
+}
+
+/// Whether two must approve: of money that is the association's own from an amount on, on which a batch counts as one, so
+/// that it isn't cut into pieces below it.
+fn two_approve(tx: &mut Tx<'_>, action: Action, given: &[Disbursement]) -> Result<bool> {
+    let Some(first) = given.first().filter(|_| action == Action::Approve) else { return Ok(false) };
+    let holds = |d: &&Disbursement| d.channel != Channel::EnterpriseDirect;
+    let own: i64 = given.iter().filter(holds).filter_map(|d| d.amount_fen).sum();
+    let together: Option<i64> = match first.batch_id {
+        None => None,
+        Some(batch_id) => t::table
+            .filter(t::batch_id.eq(batch_id))
+            .filter(t::channel.ne(Channel::EnterpriseDirect))
+            .filter(t::state.ne_all([DisbursementState::Rejected, DisbursementState::Cancelled, DisbursementState::Reversed]))
+            .select(sum_of!(amount_fen))
+            .first(tx.conn)?,
+    };
+    let kinds: Vec<OrganizationKind> = organizations::table
+        .filter(organizations::id.eq_any(given.iter().map(|d| d.organization_id).collect::<HashSet<_>>()))
+        .select(organizations::kind)
+        .distinct()
+        .load(tx.conn)?;
+    let limits = tx.second_approval;
+    // Of several organizations the strictest rule.
+    let limit = kinds
+        .into_iter()
+        .map(|kind| if kind == OrganizationKind::CountyAssociation { limits.county_fen } else { limits.city_fen })
+        .min()
+        .unwrap_or(limits.county_fen);
+    Ok(own > 0 && together.unwrap_or(own).max(own) >= limit)
 }
 
 /// What a step does to money.
@@ -241,13 +282,18 @@ fn agrees(tx: &mut Tx<'_>, batch_id: Id) -> Result<()> {
     states::agrees(people, fen, all.get(&batch_id).map(super::BatchTotals::sums).unwrap_or_default())
 }
 
-/// One step of all disbursements of a batch that stand where it begins: all of them or none.
+/// One step of all disbursements of a batch that stand in `from`: all of them or none.
 ///
 /// The batch is at `version` still, or the caller decides over something that they haven't seen.
-pub fn take_all(tx: &mut Tx<'_>, scope: &Scope, batch_id: Id, version: i32, action: Action, body: &Value) -> Result<()> {
+pub fn take_all(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    (batch_id, version): (Id, i32),
+    (action, from): (Action, DisbursementState),
+    body: &Value,
+) -> Result<()> {
     let actor = tx.actor()?;
     let note = note(action, body, tx.now)?;
-    let from = states::batch_source(action).ok_or_else(|| Error::internal("a batch has no such step"))?;
     let now = tx.now;
     let held = diesel::update(welfare_batches::table.filter(welfare_batches::id.eq(batch_id)).filter(welfare_batches::version.eq(version)))
         .set((welfare_batches::version.eq(version + 1), welfare_batches::updated_at.eq(now)))
@@ -276,7 +322,8 @@ pub fn take_all(tx: &mut Tx<'_>, scope: &Scope, batch_id: Id, version: i32, acti
             ),
         ));
     }
-    let to = before.first().and_then(|first| states::next(from, action, first.form)).ok_or_else(lost_race)?;
+    let two = two_approve(tx, action, &before)?;
+    let to = before.first().and_then(|first| states::next(from, action, first.form, two)).ok_or_else(lost_race)?;
     let wrote = wrote_any(tx, action, actor, &before.iter().map(|d| d.id).collect::<Vec<_>>())?;
     for hand in [Hand::Prepared, Hand::Approved] {
         let touched = before
@@ -291,7 +338,7 @@ pub fn take_all(tx: &mut Tx<'_>, scope: &Scope, batch_id: Id, version: i32, acti
         agrees(tx, batch_id)?;
     }
     settle(tx, scope, action, &before, &note)?;
-    let moved = Moved::by(action, to, note, actor, now);
+    let moved = Moved::by(action, (from, to), note, actor, now);
     let saved = diesel::update(t::table.filter(t::batch_id.eq(batch_id)).filter(t::state.eq(from)))
         .set((&moved, t::version.eq(t::version + 1)))
         .execute(tx.conn)?;

@@ -64,6 +64,9 @@ checks! {
         "SELECT v.id AS id FROM vouchers v LEFT JOIN ledger_transactions t ON t.voucher_id = v.id AND t.reverses_id IS NULL "
         "LEFT JOIN ledger_transactions r ON r.reverses_id = t.id "
         "WHERE (v.state IN ('posted', 'reversed')) <> (t.id IS NOT NULL) OR (v.state = 'reversed') <> (r.id IS NOT NULL) OR t.amount_fen <> v.amount_fen";
+    "receipts_without_gaps", "捐赠票据号连续", "the receipts of each organization and year are numbered without gaps",
+        "SELECT organization_id AS id FROM vouchers WHERE receipt_number IS NOT NULL GROUP BY organization_id, receipt_year "
+        "HAVING min(receipt_number) <> 1 OR max(receipt_number) <> count(*)";
     "states_legal", "发放状态与经办人相符", "each disbursement's state has the people who brought it there, and they differ",
         "SELECT id FROM disbursements WHERE "
         "(state IN ('first_approved', 'approved', 'paid', 'delivered', 'acknowledged', 'reversed') AND approved_by IS NULL) OR "

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,7 +18,7 @@ use crate::db::{Any, AnyConnection, Tx, held, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
 use crate::ledger::{self, Posting, Source, TransactionKind};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
-use crate::schema::{accounts, vouchers as t};
+use crate::schema::{accounts, organizations, vouchers as t};
 use crate::types::{Id, Instant, business_today, code_or_new, text_enum};
 use crate::web::resource::{ReasonBody, Run, Step};
 use crate::web::shape::Shape;
@@ -94,6 +94,12 @@ pub struct Voucher {
     pub amount_fen: i64,
     pub occurred_on: NaiveDate,
     pub summary: String,
+    /// Of a donation: who gave it, as it stands on the receipt.
+    pub donor: Option<String>,
+    /// Of a donation that is posted: the year of its receipt.
+    pub receipt_year: Option<i32>,
+    /// And the receipt's number: from 1 on, without gaps, in each organization and year. A reversed donation keeps its own.
+    pub receipt_number: Option<i32>,
     pub state: VoucherState,
     /// Why it was returned, cancelled or reversed.
     pub reason: Option<String>,
@@ -147,6 +153,9 @@ pub struct VoucherDraft {
     pub occurred_on: NaiveDate,
     #[schema(min_length = 1, max_length = 200, example = "2022 年度财政拨款")]
     pub summary: String,
+    /// Of a donation who gave it, or how they wish to be called; refused of anything else.
+    #[schema(min_length = 1, max_length = 100, example = "爱心市民")]
+    pub donor: Option<String>,
 }
 
 fn whole(draft: &VoucherDraft) -> Result<(), ValidationError> {
@@ -155,6 +164,16 @@ fn whole(draft: &VoucherDraft) -> Result<(), ValidationError> {
             Some("credit_account_id"),
             "same_account",
             &Says::new("借方与贷方不能是同一个账户", "the debit and the credit are two accounts"),
+        ));
+    }
+    if draft.donor.is_some() != (draft.kind == VoucherKind::Donation) {
+        return Err(refusal(
+            Some("donor"),
+            "donor_and_kind_disagree",
+            &Says::new(
+                "捐赠收入须填写捐赠人（不愿具名的填“爱心市民”等），其他凭证不填",
+                "a donation, and nothing else, says who gave it, or how they wish to be called",
+            ),
         ));
     }
     Ok(())
@@ -179,6 +198,9 @@ pub struct VoucherFilter {
     pub occurred_from: Option<NaiveDate>,
     /// On this day or earlier.
     pub occurred_to: Option<NaiveDate>,
+    /// Donations with a receipt of this year.
+    pub receipt_year: Option<i32>,
+    pub receipt_number: Option<i32>,
 }
 
 pub struct Vouchers;
@@ -201,6 +223,12 @@ fn query(scope: &Scope, filter: &VoucherFilter) -> t::BoxedQuery<'static, Any> {
     }
     if let Some(day) = filter.occurred_to {
         query = query.filter(t::occurred_on.le(day));
+    }
+    if let Some(year) = filter.receipt_year {
+        query = query.filter(t::receipt_year.eq(year));
+    }
+    if let Some(number) = filter.receipt_number {
+        query = query.filter(t::receipt_number.eq(number));
     }
     query
 }
@@ -296,6 +324,9 @@ fn row(id: Id, version: i32, created_at: Instant, now: Instant, by: Id, draft: V
         amount_fen: draft.amount_fen,
         occurred_on: draft.occurred_on,
         summary: draft.summary,
+        donor: draft.donor,
+        receipt_year: None,
+        receipt_number: None,
         state: VoucherState::Draft,
         reason: None,
         prepared_by: by,
@@ -318,6 +349,20 @@ fn take(tx: &mut Tx<'_>, before: &Voucher) -> Result<()> {
 fn save(tx: &mut Tx<'_>, before: &Voucher, after: Voucher) -> Result<Voucher> {
     let saved = diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
     if saved == 0 { Err(stale(before.version + 1)) } else { Ok(after) }
+}
+
+/// The number of the next receipt. Receipts of an organization are given out one after the other, and the number is kept
+/// with the deed or not at all: so none is left out.
+fn next_receipt(tx: &mut Tx<'_>, organization_id: Id, year: i32) -> Result<i32> {
+    held!(tx.conn, organizations::table.filter(organizations::id.eq(organization_id)).select(organizations::id))?;
+    let last: Option<Option<i32>> = t::table
+        .filter(t::organization_id.eq(organization_id))
+        .filter(t::receipt_year.eq(year))
+        .order(t::receipt_number.desc())
+        .select(t::receipt_number)
+        .first(tx.conn)
+        .optional()?;
+    Ok(last.flatten().unwrap_or_default() + 1)
 }
 
 fn step(tx: &mut Tx<'_>, before: Voucher, action: Action, reason: Option<String>) -> Result<Voucher> {
@@ -349,6 +394,11 @@ fn step(tx: &mut Tx<'_>, before: Voucher, action: Action, reason: Option<String>
             };
             ledger::post(tx, &[posting], |_| String::new())?;
             after.posted_by = Some(actor);
+            if before.kind == VoucherKind::Donation {
+                let year = before.occurred_on.year();
+                after.receipt_year = Some(year);
+                after.receipt_number = Some(next_receipt(tx, before.organization_id, year)?);
+            }
         }
         Action::Reverse => {
             let source = Source::Voucher(before.id);
@@ -417,6 +467,7 @@ impl Resource for Vouchers {
             amount_fen: voucher.amount_fen,
             occurred_on: voucher.occurred_on,
             summary: voucher.summary,
+            donor: voucher.donor,
         })
     }
 

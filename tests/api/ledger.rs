@@ -227,6 +227,9 @@ fn a_payment_comes_out_of_a_fund_that_is_for_it() {
         assert_eq!(faults(&hidden), [("/fund_id", "unknown_reference"), ("/account_id", "unknown_reference")]);
         assert_eq!(own.balances(&finance), (10_000, 10_000));
 
+        let late = step(&finance, &path, "pay", &own.paid("2023-01-03"));
+        assert_eq!(faults(&late), [("/paid_on", "outside_the_year")]);
+
         // Paid once, with both sides; then there isn't enough for another, and both figures say so.
         let paid = pay(&own);
         assert_eq!((paid.status, &paid.body["state"]), (200, &json!("paid")), "{paid:?}");
@@ -275,6 +278,67 @@ fn a_payment_comes_out_of_a_fund_that_is_for_it() {
         assert_eq!(posted.body["total"], 2);
         assert_eq!(finance.get(&format!("{TRANSACTIONS}?account_id={}&count=true", own.fund)).body["total"], 4);
         assert_eq!(county.get(&format!("{TRANSACTIONS}?count=true")).body["total"], 1, "their own opening");
+        clean(host);
+    });
+}
+
+/// Whoever posts first: donations get receipts without gaps, each organization's its own, and one that is undone keeps its.
+#[test]
+fn donations_have_receipts_without_gaps() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let (zz, dengfeng) = (organization(&city, "zz"), organization(&city, "zz-dengfeng"));
+        let finance = host.user("finance", Role::Finance, Some("zz"));
+        let leader = host.user("leader", Role::Leader, Some("zz"));
+        let second = host.user("second", Role::Leader, Some("zz"));
+        let accounts = |of: &Value| (account(&finance, of, "bank", &json!({})), account(&finance, of, "donation", &json!({})));
+        let (bank, fund) = accounts(&zz);
+        let donation = |of: &Value, (bank, fund): (&str, &str), donor: Value| {
+            let mut draft = voucher(of, "donation", bank, fund, 100);
+            draft["donor"] = donor;
+            draft
+        };
+        let nameless = finance.post(VOUCHERS, &donation(&zz, (&bank, &fund), Value::Null));
+        assert_eq!(faults(&nameless), [("/donor", "donor_and_kind_disagree")]);
+        let mut named = voucher(&zz, "transfer", &bank, &fund, 100);
+        named["donor"] = json!("爱心市民");
+        assert_eq!(faults(&finance.post(VOUCHERS, &named)), [("/donor", "donor_and_kind_disagree")]);
+        let paths: Vec<String> = (0..16)
+            .map(|_| {
+                let path = at(&made(finance.post(VOUCHERS, &donation(&zz, (&bank, &fund), json!("爱心市民")))));
+                step(&finance, &path, "submit", &json!({}));
+                path
+            })
+            .collect();
+        let mut numbers: Vec<i64> = std::thread::scope(|threads| {
+            let posting: Vec<_> = paths
+                .iter()
+                .map(|path| {
+                    let leader = &leader;
+                    threads.spawn(move || {
+                        loop {
+                            let answer = step(leader, path, "post", &json!({}));
+                            if answer.status == 200 {
+                                return answer.body["receipt_number"].as_i64().expect("a number");
+                            }
+                            assert!([429, 503].contains(&answer.status), "{answer:?}");
+                        }
+                    })
+                })
+                .collect();
+            posting.into_iter().map(|posting| posting.join().expect("a number")).collect()
+        });
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=16).collect::<Vec<_>>());
+        let (bank, fund) = accounts(&dengfeng);
+        let theirs = posted(&finance, &leader, &donation(&dengfeng, (&bank, &fund), json!("某企业")));
+        let theirs = finance.get(&theirs).body;
+        assert_eq!((&theirs["receipt_year"], &theirs["receipt_number"]), (&json!(2022), &json!(1)));
+        let undone = step(&second, &paths[0], "reverse", &json!({"reason": "退回"}));
+        assert_eq!((&undone.body["state"], undone.body["receipt_number"].is_number()), (&json!("reversed"), true), "{undone:?}");
+        let found =
+            finance.get(&format!("{VOUCHERS}?receipt_year=2022&receipt_number=7&organization_id={}", dengfeng.as_str().expect("an id")));
+        assert_eq!(found.body["items"], json!([]));
         clean(host);
     });
 }

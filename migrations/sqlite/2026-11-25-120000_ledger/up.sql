@@ -28,6 +28,10 @@ CREATE TABLE vouchers (
     amount_fen BIGINT NOT NULL,
     occurred_on DATE NOT NULL,
     summary TEXT NOT NULL,
+    -- Of a donation: who gave it, and the receipt's number, without gaps in each organization and year.
+    donor TEXT,
+    receipt_year INTEGER,
+    receipt_number INTEGER,
     state TEXT NOT NULL,
     reason TEXT,
     prepared_by BLOB NOT NULL REFERENCES users (id),
@@ -42,7 +46,11 @@ CREATE TABLE vouchers (
     CHECK (posted_by <> prepared_by),
     CHECK (reversed_by <> posted_by),
     CHECK ((state IN ('posted', 'reversed')) = (posted_by IS NOT NULL)),
-    CHECK ((state = 'reversed') = (reversed_by IS NOT NULL))
+    CHECK ((state = 'reversed') = (reversed_by IS NOT NULL)),
+    CHECK ((kind = 'donation') = (donor IS NOT NULL)),
+    CHECK ((kind = 'donation' AND posted_by IS NOT NULL) = (receipt_number IS NOT NULL)),
+    CHECK ((receipt_year IS NULL) = (receipt_number IS NULL)),
+    UNIQUE (organization_id, receipt_year, receipt_number)
 );
 CREATE INDEX vouchers_organization ON vouchers (organization_id, id);
 CREATE INDEX vouchers_debit_account ON vouchers (debit_account_id);

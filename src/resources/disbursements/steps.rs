@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use diesel::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
@@ -250,8 +250,24 @@ fn two_approve(tx: &mut Tx<'_>, action: Action, given: &[Disbursement]) -> Resul
     Ok(own > 0 && together.unwrap_or(own).max(own) >= limit)
 }
 
+/// Money of a year's budget goes out in that year, and what is given counts where it was given.
+fn in_their_year(given: &[Disbursement], action: Action, on: Option<NaiveDate>) -> Result<()> {
+    let field = if action == Action::Pay { "/paid_on" } else { "/delivered_on" };
+    let (Some(on), true) = (on, matches!(action, Action::Pay | Action::Deliver)) else { return Ok(()) };
+    match given.iter().find(|d| d.year != on.year()) {
+        None => Ok(()),
+        Some(other) => Err(Error::field(
+            field,
+            "outside_the_year",
+            format!("发放 {} 列在 {} 年，日期应在该年内；如属其他年度，请退回修改年度", other.code, other.year),
+            format!("the disbursement {} counts in {}, so the day should lie in it; or have its year mended", other.code, other.year),
+        )),
+    }
+}
+
 /// What a step does to money.
 fn settle(tx: &mut Tx<'_>, scope: &Scope, action: Action, given: &[Disbursement], note: &Note) -> Result<()> {
+    in_their_year(given, action, note.on)?;
     match (action, note.on) {
         (Action::Pay, Some(on)) => payment::post(tx, scope, given, note.purse, on),
         (Action::Reverse, Some(on)) => {

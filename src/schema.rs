@@ -796,6 +796,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    budgets (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        year -> Integer,
+        programme_kind -> Text,
+        planned_fen -> BigInt,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
 // Whom a record is about is shown along with it.
 diesel::joinable!(appointments -> persons (person_id));
 diesel::joinable!(dependants -> persons (person_id));
@@ -805,10 +822,19 @@ diesel::joinable!(memberships -> volunteer_teams (team_id));
 diesel::joinable!(memberships -> volunteers (volunteer_id));
 diesel::joinable!(volunteers -> persons (person_id));
 
+// What was spent, by whom, in which year, on what.
+diesel::allow_columns_to_appear_in_same_group_by_clause!(
+    ledger_transactions::organization_id,
+    ledger_transactions::kind,
+    disbursements::year,
+    welfare_programmes::kind,
+);
+
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     appointments,
     audit_events,
+    budgets,
     campaign_events,
     campaigns,
     circulars,

@@ -58,6 +58,8 @@ const SHARED: &[(&str, &[&str])] = &[
     ("credit_account_code", &["贷方账户编码"]),
     ("occurred_on", &["发生日期"]),
     ("summary", &["摘要"]),
+    ("planned_fen", &["预算金额（分）"]),
+    ("programme_kind", &["项目类别"]),
     ("donor", &["捐赠人"]),
     ("purposes", &["限定用途"]),
     ("user_code", &["用户编码"]),

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod appointments;
+pub mod budgets;
 pub mod campaign_events;
 pub mod campaigns;
 pub mod circulars;
@@ -65,6 +66,7 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<welfare_batches::WelfareBatches>::new())),
         Box::leak(Box::new(Of::<disbursements::Disbursements>::new())),
         Box::leak(Box::new(Of::<accounts::Accounts>::new())),
+        Box::leak(Box::new(Of::<budgets::Budgets>::new())),
         Box::leak(Box::new(Of::<vouchers::Vouchers>::new())),
         Box::leak(Box::new(Of::<ledger_transactions::LedgerTransactions>::new())),
         Box::leak(Box::new(Of::<users::Users>::new())),

@@ -104,6 +104,7 @@ foreign_keys! {
     "disbursements"."second_approved_by" -> "users",
     "disbursements"."reversed_by" -> "users",
     "accounts"."organization_id" -> "organizations",
+    "budgets"."organization_id" -> "organizations",
     "vouchers"."organization_id" -> "organizations",
     "vouchers"."debit_account_id" -> "accounts",
     "vouchers"."credit_account_id" -> "accounts",

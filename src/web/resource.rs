@@ -241,11 +241,14 @@ pub(crate) use measured;
 /// The sum of a column as a BIGINT on both databases: PostgreSQL sums these to NUMERIC.
 macro_rules! sum_of {
     ($column:ident) => {
-        diesel::dsl::sql::<diesel::sql_types::Nullable<diesel::sql_types::BigInt>>(concat!(
-            "CAST(SUM(",
-            stringify!($column),
-            ") AS BIGINT)"
-        ))
+        $crate::web::resource::sum_of!(in stringify!($column))
+    };
+    // Of a column that tables share: with its table's name.
+    ($table:ident . $column:ident) => {
+        $crate::web::resource::sum_of!(in concat!(stringify!($table), ".", stringify!($column)))
+    };
+    (in $name:expr) => {
+        diesel::dsl::sql::<diesel::sql_types::Nullable<diesel::sql_types::BigInt>>(concat!("CAST(SUM(", $name, ") AS BIGINT)"))
     };
 }
 pub(crate) use sum_of;

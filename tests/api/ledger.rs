@@ -282,6 +282,53 @@ fn a_payment_comes_out_of_a_fund_that_is_for_it() {
     });
 }
 
+/// What was planned stands beside what was spent, which payments and their reversals change and nobody types.
+#[test]
+fn a_budget_shows_what_was_spent() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let zz = organization(&city, "zz");
+        let finance = host.user("finance", Role::Finance, Some("zz"));
+        let second = host.user("second", Role::Finance, Some("zz"));
+        let leader = host.user("leader", Role::Leader, Some("zz"));
+        let clerk = host.user("clerk", Role::Clerk, Some("zz"));
+        let own = purse(&finance, &leader, &zz, "unrestricted", 10_000);
+        let draft = |year: i32, kind: &str| json!({"organization_id": zz, "year": year, "programme_kind": kind, "planned_fen": 500});
+        let budget = format!("/api/v1/budgets/{}", made(finance.post("/api/v1/budgets", &draft(2022, "hardship"))).id());
+        let again = finance.post("/api/v1/budgets", &draft(2022, "hardship"));
+        assert_eq!((again.code(), again.faults()), ("already_exists", vec![("/programme_kind", "budget_exists")]));
+        made(finance.post("/api/v1/budgets", &draft(2023, "hardship")));
+        made(finance.post("/api/v1/budgets", &draft(2022, "student_aid")));
+        assert_eq!(clerk.get("/api/v1/budgets").status, 403);
+        let programme = made(clerk.post(PROGRAMMES, &json!({"organization_id": zz, "name": "救助", "kind": "hardship", "form": "cash"})));
+        let of = |channel: &str| json!({"organization_id": zz, "programme_id": programme.id(), "people": 1, "amount_fen": 300, "channel": channel, "year": 2022});
+        let paths: Vec<String> = (0..2).map(|_| approved(&clerk, &leader, &of("own"))).collect();
+        for path in &paths {
+            assert_eq!(step(&finance, path, "pay", &own.paid("2022-06-17")).status, 200);
+        }
+        // An enterprise's money is not ours to plan.
+        let direct = approved(&clerk, &leader, &of("enterprise_direct"));
+        assert_eq!(step(&finance, &direct, "pay", &json!({"paid_on": "2022-06-17"})).status, 200);
+        let told = || {
+            let list = finance.get("/api/v1/budgets?sort=created_at");
+            list.body["items"]
+                .as_array()
+                .expect("items")
+                .iter()
+                .map(|b| (b["spent_fen"].clone(), b["left_fen"].clone()))
+                .collect::<Vec<_>>()
+        };
+        let whole = (json!(0), json!(500));
+        assert_eq!(told(), [(json!(600), json!(-100)), whole.clone(), whole.clone()]);
+        let before = finance.get(&budget).header("ETag").expect("a version").to_owned();
+        step(&second, &paths[0], "reverse", &json!({"reason": "退回", "reversed_on": "2022-06-20"}));
+        assert_eq!(told(), [(json!(300), json!(200)), whole.clone(), whole]);
+        assert_ne!(finance.get(&budget).header("ETag"), Some(before.as_str()));
+        let changed = finance.patch(&budget, &before, &json!({"planned_fen": 900}));
+        assert_eq!((changed.status, &changed.body["left_fen"]), (200, &json!(600)), "{changed:?}");
+    });
+}
+
 /// Whoever posts first: donations get receipts without gaps, each organization's its own, and one that is undone keeps its.
 #[test]
 fn donations_have_receipts_without_gaps() {

@@ -7,6 +7,7 @@ ALTER TABLE disbursements DROP CONSTRAINT disbursements_approved_by_two;
 ALTER TABLE disbursements DROP COLUMN second_approved_by;
 DROP TABLE ledger_entries;
 DROP TABLE ledger_transactions;
+DROP TABLE budgets;
 DROP TABLE vouchers;
 DROP TABLE accounts;
 DROP FUNCTION ledger_stays();

@@ -59,6 +59,22 @@ CREATE INDEX vouchers_prepared_by ON vouchers (prepared_by);
 CREATE INDEX vouchers_posted_by ON vouchers (posted_by);
 CREATE INDEX vouchers_reversed_by ON vouchers (reversed_by);
 
+-- What an association means to spend in a year on one kind of programme; what it has spent is in the ledger.
+CREATE TABLE budgets (
+    id UUID PRIMARY KEY,
+    code TEXT COLLATE "C" NOT NULL UNIQUE,
+    organization_id UUID NOT NULL REFERENCES organizations (id),
+    year INTEGER NOT NULL,
+    programme_kind TEXT NOT NULL,
+    planned_fen BIGINT NOT NULL,
+    version INTEGER NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    CHECK (planned_fen >= 0),
+    UNIQUE (organization_id, year, programme_kind)
+);
+CREATE INDEX budgets_organization ON budgets (organization_id, id);
+
 -- What has happened to money. Rows are added and never changed.
 CREATE TABLE ledger_transactions (
     id UUID PRIMARY KEY,

@@ -5,5 +5,6 @@ DROP INDEX disbursements_second_approved_by;
 ALTER TABLE disbursements DROP COLUMN second_approved_by;
 DROP TABLE ledger_entries;
 DROP TABLE ledger_transactions;
+DROP TABLE budgets;
 DROP TABLE vouchers;
 DROP TABLE accounts;

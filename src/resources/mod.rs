@@ -9,7 +9,9 @@ pub mod dependants;
 pub mod disbursements;
 pub mod goods;
 pub mod goods_movements;
+pub mod hero_groups;
 pub mod heroes;
+pub mod honours;
 pub mod inspections;
 pub mod media_items;
 pub mod media_placements;
@@ -56,7 +58,9 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<inspections::Inspections>::new())),
         Box::leak(Box::new(Of::<circulars::Circulars>::new())),
         Box::leak(Box::new(Of::<targets::Targets>::new())),
+        Box::leak(Box::new(Of::<hero_groups::HeroGroups>::new())),
         Box::leak(Box::new(Of::<heroes::Heroes>::new())),
+        Box::leak(Box::new(Of::<honours::Honours>::new())),
         Box::leak(Box::new(Of::<dependants::Dependants>::new())),
         Box::leak(Box::new(Of::<welfare_programmes::WelfareProgrammes>::new())),
         Box::leak(Box::new(Of::<welfare_batches::WelfareBatches>::new())),

@@ -68,7 +68,7 @@ pub trait Resource: Sized + 'static {
     }
     /// What the record's state allows, whoever asks.
     fn offers(_view: &Self::View) -> Vec<Action> {
-        vec![Action::Update, Action::Delete]
+        if Self::WRITABLE { vec![Action::Update, Action::Delete] } else { Vec::new() }
     }
 }
 

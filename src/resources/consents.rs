@@ -11,8 +11,8 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use super::persons::{self, PersonBrief};
 use super::heroes::{self, DeedOutcome};
+use super::persons::{self, PersonBrief};
 use super::rules;
 use crate::db::{Any, AnyConnection, Tx, grams, held, insert_all};
 use crate::error::{Error, Fault, Result, Says};
@@ -310,10 +310,8 @@ impl Resource for Consents {
     const NAME: &'static str = "consents";
     const LABEL: (&'static str, &'static str) = ("同意记录", "consent");
     const AREA: Area = Area::Heroes;
-    const REFERENCES: &'static [Reference] = &[
-        Reference::ORGANIZATION,
-        Reference { field: "person_id", column: "person_code", of: "persons" },
-    ];
+    const REFERENCES: &'static [Reference] =
+        &[Reference::ORGANIZATION, Reference { field: "person_id", column: "person_code", of: "persons" }];
 
     type View = Consent;
     type Draft = ConsentDraft;

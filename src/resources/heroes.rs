@@ -15,16 +15,17 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
+use super::consents;
 use super::persons::{self, PersonBrief};
 use super::rules;
 use crate::db::{Any, AnyConnection, Part, Subset, Tx, grams, insert_all};
-use crate::error::{Error, Fault, Result, Says};
+use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{dependants, heroes as t, persons as p};
-use crate::types::{Id, Instant, code_or_new, text_enum};
+use crate::types::{Id, Instant, TextEnum, code_or_new, text_enum};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
-use crate::web::verbs::{stale, step_body};
+use crate::web::verbs::{difference, stale, step_body};
 use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 text_enum! {
@@ -429,6 +430,67 @@ fn revoke(tx: &mut Tx<'_>, _: &Scope, before: Hero, body: &Value) -> Result<Hero
     save(tx, &before, after)
 }
 
+/// What is not told of the confirmation.
+fn papers_missing(hero: &Hero) -> impl Iterator<Item = &'static str> {
+    let papers = [
+        ("/confirmed_by", hero.confirmed_by.is_some()),
+        ("/confirmation_number", hero.confirmation_number.is_some()),
+        ("/confirmed_on", hero.confirmed_on.is_some()),
+    ];
+    papers.into_iter().filter(|(_, known)| !known).map(|(pointer, _)| pointer)
+}
+
+/// `publish`: what was confirmed, with its papers, and what the person has agreed to.
+fn publish(tx: &mut Tx<'_>, _: &Scope, before: Hero, _: &Value) -> Result<Hero> {
+    let missing = |pointer| {
+        let says =
+            Says::new("公开前请补全确认机关、文号和日期", "who confirmed it, by which document and when, is told before publication");
+        Fault::new(pointer, "confirmation_incomplete", says)
+    };
+    let mut faults: Vec<Fault> = papers_missing(&before).map(missing).collect();
+    if !consents::publication_holds(tx, before.person_id)? {
+        let says = Says::new(
+            "本人（或监护人、牺牲者的近亲属）尚未同意公开，或已撤回；请先登记事项为 publication（公开事迹和姓名）的同意",
+            "nobody has consented to publication, or not any more; record a consent with the purpose 'publication' first",
+        );
+        faults.push(Fault::new("/person_id", "consent_required", says));
+    }
+    if !faults.is_empty() {
+        return Err(Error::with_faults(Code::Conflict, faults));
+    }
+    let after = Hero { published: true, ..next(tx, &before) };
+    save(tx, &before, after)
+}
+
+fn unpublish(tx: &mut Tx<'_>, _: &Scope, before: Hero, _: &Value) -> Result<Hero> {
+    let after = Hero { published: false, ..next(tx, &before) };
+    save(tx, &before, after)
+}
+
+/// Takes back what is published of a person, who has withdrawn their consent to it.
+pub fn take_back(tx: &mut Tx<'_>, person_id: Id) -> Result<()> {
+    let published: Vec<Hero> = t::table
+        .inner_join(p::table)
+        .filter(t::person_id.eq(person_id))
+        .filter(t::published.eq(true))
+        .select(Hero::as_select())
+        .load(tx.conn)?;
+    diesel::update(t::table.filter(t::person_id.eq(person_id)).filter(t::published.eq(true)))
+        .set((t::published.eq(false), t::version.eq(t::version + 1), t::updated_at.eq(tx.now)))
+        .execute(tx.conn)?;
+    for before in published {
+        let after = Hero { published: false, ..next(tx, &before) };
+        tx.audit(
+            Action::Unpublish.code(),
+            Heroes::NAME,
+            Some(before.id),
+            Some(before.organization_id),
+            Some(&difference(&before, &after)?),
+        );
+    }
+    Ok(())
+}
+
 impl Resource for Heroes {
     const NAME: &'static str = "heroes";
     const LABEL: (&'static str, &'static str) = ("见义勇为人员", "hero");
@@ -517,7 +579,8 @@ impl Resource for Heroes {
             revoked_on: before.revoked_on,
             revocation_number: before.revocation_number.clone(),
             revocation_reason: before.revocation_reason.clone(),
-            published: before.published,
+            // Without its papers a file is not for the public any more.
+            published: before.published && papers_missing(&written).next().is_none(),
             ..written
         };
         save(tx, before, after)
@@ -547,6 +610,20 @@ impl Resource for Heroes {
                 needs_key: false,
                 run: revoke,
             },
+            Step {
+                action: Action::Publish,
+                summary: "公开（须有确认文件和本人同意） / Publish: confirmed with its papers, and consented to",
+                body: None,
+                needs_key: false,
+                run: publish,
+            },
+            Step {
+                action: Action::Unpublish,
+                summary: "停止公开 / Take back what is published",
+                body: None,
+                needs_key: false,
+                run: unpublish,
+            },
         ]
     }
 
@@ -554,7 +631,10 @@ impl Resource for Heroes {
     fn offers(view: &Self::View) -> Vec<Action> {
         match view.status {
             HeroStatus::Proposed => vec![Action::Update, Action::Delete, Action::Confirm],
-            HeroStatus::Confirmed => vec![Action::Update, Action::Delete, Action::Revoke],
+            HeroStatus::Confirmed => {
+                let shown = if view.published { Action::Unpublish } else { Action::Publish };
+                vec![Action::Update, Action::Delete, Action::Revoke, shown]
+            }
             HeroStatus::Revoked => vec![Action::Update],
         }
     }

@@ -4,6 +4,7 @@ pub mod appointments;
 pub mod campaign_events;
 pub mod campaigns;
 pub mod circulars;
+pub mod consents;
 pub mod demonstration_units;
 pub mod dependants;
 pub mod disbursements;
@@ -17,6 +18,8 @@ pub mod media_items;
 pub mod media_placements;
 pub mod memberships;
 pub mod organizations;
+pub mod person_duplicates;
+pub mod person_merges;
 pub mod persons;
 pub mod placements;
 pub mod publicity_assets;
@@ -40,6 +43,8 @@ pub fn all() -> Vec<&'static dyn Verbs> {
     vec![
         Box::leak(Box::new(Of::<organizations::Organizations>::new())),
         Box::leak(Box::new(Of::<persons::Persons>::new())),
+        Box::leak(Box::new(Of::<person_duplicates::PersonDuplicates>::new())),
+        Box::leak(Box::new(Of::<person_merges::PersonMerges>::new())),
         Box::leak(Box::new(Of::<appointments::Appointments>::new())),
         Box::leak(Box::new(Of::<workstations::Workstations>::new())),
         Box::leak(Box::new(Of::<volunteer_teams::VolunteerTeams>::new())),
@@ -61,6 +66,7 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<hero_groups::HeroGroups>::new())),
         Box::leak(Box::new(Of::<heroes::Heroes>::new())),
         Box::leak(Box::new(Of::<honours::Honours>::new())),
+        Box::leak(Box::new(Of::<consents::Consents>::new())),
         Box::leak(Box::new(Of::<dependants::Dependants>::new())),
         Box::leak(Box::new(Of::<welfare_programmes::WelfareProgrammes>::new())),
         Box::leak(Box::new(Of::<welfare_batches::WelfareBatches>::new())),

@@ -18,6 +18,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
+use super::person_merges::{self, MergeBody};
 use super::{rules, volunteers};
 use crate::auth::Caller;
 use crate::db::{Any, AnyConnection, Db, Deed, Replies, Reply, Tx, grams, held, insert_all};
@@ -28,6 +29,8 @@ use crate::types::{
     Id, Instant, TextEnum, born_on, business_today, code_or_new, gender_of, mask_id_number, mask_phone, normalize_id_number,
     normalize_phone, text_enum,
 };
+use crate::web::resource::Step;
+use crate::web::shape::Shape;
 use crate::web::verbs::{deed_of, difference, refusal, respond, stale};
 use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, body, measured, page};
 
@@ -382,7 +385,7 @@ fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[PersonDraft], at: 
 }
 
 /// The sealed numbers of a person in scope, opened.
-fn opened(tx: &mut Tx<'_>, scope: Option<&Scope>, id: Id) -> Result<(Option<String>, Option<String>)> {
+pub(super) fn opened(tx: &mut Tx<'_>, scope: Option<&Scope>, id: Id) -> Result<(Option<String>, Option<String>)> {
     let sealed = match scope {
         Some(scope) => query(scope, &PersonFilter::default()),
         None => t::table.into_boxed::<Any>(),
@@ -662,8 +665,22 @@ impl Resource for Persons {
         Ok(measured!(conn, listed(scope, filter), t, measure))
     }
 
-    fn offers(_: &Self::View) -> Vec<Action> {
-        vec![Action::Update, Action::Delete, Action::Reveal]
+    fn steps() -> Vec<Step<Self>> {
+        vec![Step {
+            action: Action::Merge,
+            summary: "合并到另一人（可撤销） / Merge into another person; it can be undone",
+            body: Some(Shape::of::<MergeBody>),
+            needs_key: false,
+            run: person_merges::merge,
+        }]
+    }
+
+    /// Who has been merged into another stays as they were.
+    fn offers(view: &Self::View) -> Vec<Action> {
+        match view.merged_into_id {
+            None => vec![Action::Update, Action::Delete, Action::Reveal, Action::Merge],
+            Some(_) => vec![Action::Reveal],
+        }
     }
 }
 

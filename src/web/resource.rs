@@ -72,6 +72,11 @@ pub trait Resource: Sized + 'static {
     }
 }
 
+/// The draft of records that only the service writes: there is nothing to write.
+#[derive(Debug, Clone, Serialize, serde::Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct NoDraft {}
+
 /// What the verbs need to know of any record.
 pub trait Viewed {
     fn id(&self) -> Id;

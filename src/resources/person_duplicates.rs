@@ -17,7 +17,7 @@ use crate::db::{Any, AnyConnection, Part, Rows, Subset, Tx};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{person_distinctions, persons as t};
-use crate::types::{Id, Instant, sql, text_enum};
+use crate::types::{Id, Instant, TextEnum, sql, text_enum};
 use crate::web::resource::{NoDraft, Step};
 use crate::web::shape::Shape;
 use crate::web::verbs::step_body;
@@ -35,22 +35,14 @@ text_enum! {
 impl DuplicateReason {
     const ALL: [Self; 3] = [Self::SameBirth, Self::SamePhone, Self::SameName];
 
-    /// The pairs that it makes. Two ID numbers are two people, unless all else agrees: then one may be a slip.
-    fn pairs(self) -> &'static str {
+    /// Two ID numbers are two people, unless all else agrees: then one may be a slip.
+    fn alike(self) -> &'static str {
         match self {
-            Self::SameBirth => {
-                "SELECT later.id AS later_id, earlier.id AS earlier_id, 'same_birth' AS reason FROM persons later \
-                 JOIN persons earlier ON earlier.name = later.name AND earlier.born_on = later.born_on WHERE 1 = 1"
-            }
-            Self::SamePhone => {
-                "SELECT later.id AS later_id, earlier.id AS earlier_id, 'same_phone' AS reason FROM persons later \
-                 JOIN persons earlier ON earlier.phone_hash = later.phone_hash \
-                 WHERE (earlier.id_number_hash IS NULL OR later.id_number_hash IS NULL)"
-            }
+            Self::SameBirth => "earlier.name = later.name AND earlier.born_on = later.born_on",
+            Self::SamePhone => "earlier.phone_hash = later.phone_hash AND (earlier.id_number_hash IS NULL OR later.id_number_hash IS NULL)",
             Self::SameName => {
-                "SELECT later.id AS later_id, earlier.id AS earlier_id, 'same_name' AS reason FROM persons later \
-                 JOIN persons earlier ON earlier.name = later.name AND earlier.organization_id = later.organization_id \
-                 WHERE (earlier.id_number_hash IS NULL OR later.id_number_hash IS NULL)"
+                "earlier.name = later.name AND earlier.organization_id = later.organization_id \
+                 AND (earlier.id_number_hash IS NULL OR later.id_number_hash IS NULL)"
             }
         }
     }
@@ -143,19 +135,23 @@ pub struct PersonDuplicateFilter {
 
 pub struct PersonDuplicates;
 
-/// The pairs of these reasons whose earlier one is in reach.
-fn pairs(scope: &Scope, reasons: &[DuplicateReason]) -> Vec<Part> {
+/// The condition that two persons are a pair for a reason, the earlier of whom is in reach.
+fn paired(scope: &Scope, reason: DuplicateReason) -> Vec<Part> {
+    let mut parts = vec![Part::Sql(reason.alike()), Part::Sql(EACH)];
+    if !scope.is_whole() {
+        parts.push(Part::Sql(" AND earlier.organization_id IN ("));
+        parts.extend(scope.organizations().subset.0);
+        parts.push(Part::Sql(")"));
+    }
+    parts
+}
+
+/// One statement of several, each for a reason.
+fn for_each(reasons: &[DuplicateReason], statement: impl Fn(DuplicateReason) -> Vec<Part>) -> Vec<Part> {
     let mut parts = Vec::new();
     for (i, reason) in reasons.iter().enumerate() {
-        if i > 0 {
-            parts.push(Part::Sql(" UNION ALL "));
-        }
-        parts.extend([Part::Sql(reason.pairs()), Part::Sql(EACH)]);
-        if !scope.is_whole() {
-            parts.push(Part::Sql(" AND earlier.organization_id IN ("));
-            parts.extend(scope.organizations().subset.0);
-            parts.push(Part::Sql(")"));
-        }
+        parts.extend((i > 0).then_some(Part::Sql(" UNION ALL ")));
+        parts.extend(statement(*reason));
     }
     parts
 }
@@ -164,9 +160,13 @@ fn pairs(scope: &Scope, reasons: &[DuplicateReason]) -> Vec<Part> {
 fn query(scope: &Scope, filter: &PersonDuplicateFilter) -> t::BoxedQuery<'static, Any> {
     let reach = scope.within(filter.organization_id, filter.organization_level);
     let reasons = filter.reason.map_or(DuplicateReason::ALL.to_vec(), |reason| vec![reason]);
-    let mut later = vec![Part::Sql("SELECT later_id FROM (")];
-    later.extend(pairs(scope, &reasons));
-    later.push(Part::Sql(") AS pairs"));
+    // One earlier person is enough, however many have the name.
+    let later = for_each(&reasons, |reason| {
+        let mut parts = vec![Part::Sql("SELECT later.id FROM persons later WHERE EXISTS (SELECT 1 FROM persons earlier WHERE ")];
+        parts.extend(paired(scope, reason));
+        parts.push(Part::Sql(")"));
+        parts
+    });
     let mut query = t::table.filter(reach.holds(t::organization_id)).filter(Subset(later).holds(t::id)).into_boxed::<Any>();
     if let Some(code) = &filter.code {
         query = query.filter(t::code.eq(code.clone()));
@@ -180,13 +180,16 @@ fn candidates(conn: &mut AnyConnection, scope: &Scope, ids: Vec<Id>) -> Result<H
         "SELECT later_id, earlier_id, reason FROM (SELECT later_id, earlier_id, reason, \
          ROW_NUMBER() OVER (PARTITION BY later_id, reason ORDER BY earlier_id) AS place FROM (",
     )];
-    for (i, reason) in DuplicateReason::ALL.iter().enumerate() {
-        if i > 0 {
-            parts.push(Part::Sql(" UNION ALL "));
-        }
-        parts.extend(pairs(scope, &[*reason]));
-        parts.extend([Part::Sql(" AND later.id IN "), Part::Ids(ids.clone())]);
-    }
+    parts.extend(for_each(&DuplicateReason::ALL, |reason| {
+        let mut parts = vec![
+            Part::Sql("SELECT later.id AS later_id, earlier.id AS earlier_id, CAST("),
+            Part::Text(reason.code().to_owned()),
+            Part::Sql(" AS TEXT) AS reason FROM persons later JOIN persons earlier ON "),
+        ];
+        parts.extend(paired(scope, reason));
+        parts.extend([Part::Sql(" WHERE later.id IN "), Part::Ids(ids.clone())]);
+        parts
+    }));
     parts.push(Part::Sql(SHOWN));
     let found: Vec<(Id, Id, DuplicateReason)> = Rows::<(sql::Uuid, sql::Uuid, Text)>::of(parts).load(conn)?;
     let earlier: Vec<Id> = found.iter().map(|(_, earlier, _)| *earlier).collect();

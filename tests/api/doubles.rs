@@ -201,7 +201,7 @@ fn a_merge_moves_everything_and_is_undone() {
         // Each record's own trail tells of it, and the merge keeps them all.
         let kept = city.get(&format!("{MERGES}?person_id={double}")).body["items"][0].clone();
         let moved: Vec<&str> = kept["moved"].as_array().expect("moved").iter().map(|m| m["resource"].as_str().expect("a name")).collect();
-        assert_eq!(moved, ["users", "appointments", "volunteer_teams", "volunteers", "dependants", "consents"]);
+        assert_eq!(moved, ["users", "appointments", "volunteer_teams", "volunteers", "consents", "dependants"]);
         let noted = |action: &'static str| {
             host.service
                 .db

@@ -66,9 +66,9 @@ CREATE INDEX consents_person ON consents (person_id);
 ALTER TABLE persons ADD COLUMN born_on DATE;
 -- Who turned out to be somebody else who was registered before.
 ALTER TABLE persons ADD COLUMN merged_into_id UUID REFERENCES persons (id);
-CREATE INDEX persons_born ON persons (born_on) WHERE born_on IS NOT NULL;
-CREATE INDEX persons_name ON persons (name, born_on);
-CREATE INDEX persons_merged_into ON persons (merged_into_id);
+CREATE INDEX persons_born ON persons (born_on, name) WHERE born_on IS NOT NULL;
+CREATE INDEX persons_name ON persons (name, organization_id, id);
+CREATE INDEX persons_merged_into ON persons (merged_into_id) WHERE merged_into_id IS NOT NULL;
 
 -- Two of whom somebody has said that they are two. The one that was registered first is the earlier.
 CREATE TABLE person_distinctions (

@@ -23,7 +23,7 @@ fn organization(client: &Client<'_>, code: &str) -> Value {
     client.get(&format!("/api/v1/organizations?code={code}")).body["items"][0]["id"].clone()
 }
 
-/// The queue as pairs of names' codes, with the reasons.
+/// The queue: the code of each person, and those of the candidates with the reasons.
 fn queue(client: &Client<'_>, query: &str) -> Vec<(String, Vec<(String, Value)>)> {
     let answer = client.get(&format!("{DUPLICATES}?sort=created_at&count=true{query}"));
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -114,7 +114,7 @@ fn doubles_are_found_in_reach_and_told_apart() {
     });
 }
 
-/// What there is about a person who is merged, and moves: their dependant's and hero's file, a team, an account.
+/// What there is about a person who is merged, and moves.
 struct About {
     dependant: String,
     team: String,
@@ -122,7 +122,7 @@ struct About {
     consent: String,
 }
 
-fn about(host: &Host, clerk: &Client<'_>, city: &Client<'_>, zz: &Value, person: &str, hero: &str) -> About {
+fn about(host: &Host, clerk: &Client<'_>, zz: &Value, person: &str, hero: &str) -> About {
     let base = json!({"organization_id": zz, "person_id": person});
     let with = |more: Value| {
         let mut draft = base.clone();
@@ -138,7 +138,6 @@ fn about(host: &Host, clerk: &Client<'_>, city: &Client<'_>, zz: &Value, person:
     made(clerk.post("/api/v1/volunteers", &with(json!({"sector": "other", "registered_on": "2022-01-01"}))));
     host.user("family", Role::HeroFamily, Some("zz"));
     host.is_person("family", person);
-    let _ = city;
     let id = |answer: Answer| answer.id().to_owned();
     About { dependant: id(dependant), team: id(team), post: id(post), consent: id(consent) }
 }
@@ -158,7 +157,7 @@ fn a_merge_moves_everything_and_is_undone() {
         let hero = made(clerk.post("/api/v1/heroes", &json!({"organization_id": zz, "person_id": father})));
         let known = person("王小山", json!({"id_number": id_number("19850617", "001")}));
         let double = person("王晓山", json!({"phone": "13800138000"}));
-        let about = about(host, &clerk, &city, &zz, &double, hero.id());
+        let about = about(host, &clerk, &zz, &double, hero.id());
         let family = host.sign_in("family", UserKind::Person);
         assert_eq!(family.get(&format!("{PERSONS}/{known}")).status, 404);
 

@@ -38,6 +38,9 @@
 //! | 示范单位 | demonstration unit | | 督导检查 | inspection |
 //! | 宣传活动 | campaign | | 讲评通报 | circular |
 //! | 播放、投放 | placement | | 指标，目标 | figure, target |
+//! | 见义勇为群体 | hero group | | 称号、奖励 | honour |
+//! | 撤销称号 | revoke | | 同意，撤回同意 | consent, withdraw |
+//! | 疑似重复人员 | person duplicate | | 人员合并 | person merge |
 //! | 宣传品，出入库 | goods, movement | | 年度工作报告 | annual report |
 //!
 //! # Where this differs from the first design

@@ -95,9 +95,12 @@ fn run(command: Command) -> Result<(), String> {
         }
         Command::Reseal => {
             let service = Service::new(&Config::from_env()?)?;
-            let Resealed { seen, resealed, doubles, .. } = persons::reseal(&service.db).map_err(told)?;
+            let Resealed { seen, resealed, dated, doubles, .. } = persons::reseal(&service.db).map_err(told)?;
             let mut out = std::io::stdout();
             writeln!(out, "resealed {resealed} of {seen} persons").map_err(|e| e.to_string())?;
+            if dated > 0 {
+                writeln!(out, "kept the birth dates of {dated} persons").map_err(|e| e.to_string())?;
+            }
             for id in doubles {
                 writeln!(out, "the ID number of person {id} is another's, too").map_err(|e| e.to_string())?;
             }

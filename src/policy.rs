@@ -55,6 +55,14 @@ text_enum! {
         Cancel = "cancel", "取消", "cancel";
         Post = "post", "过账", "post";
         Reverse = "reverse", "冲销", "reverse";
+        Confirm = "confirm", "确认", "confirm";
+        Revoke = "revoke", "撤销称号", "revoke the title";
+        Publish = "publish", "公开", "publish";
+        Unpublish = "unpublish", "停止公开", "unpublish";
+        Withdraw = "withdraw", "撤回", "withdraw";
+        Merge = "merge", "合并", "merge";
+        Dismiss = "dismiss", "排除", "dismiss";
+        Undo = "undo", "撤销合并", "undo";
         Disable = "disable", "停用", "disable";
         Enable = "enable", "启用", "enable";
         ResetPassword = "reset_password", "重置密码", "reset the password";
@@ -124,6 +132,8 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
     use Role as W;
     let read = action == A::Read;
     let write = matches!(action, A::Create | A::Update | A::Delete | A::Import | A::Advance | A::Retract);
+    // What is kept of a hero: a confirmation that was given elsewhere, what may be published, and consents to it.
+    let files = matches!(action, A::Confirm | A::Publish | A::Unpublish | A::Withdraw);
     match (role, area) {
         // Money first: approving and paying belong to one role each, whoever else may write.
         (W::Leader, R::Welfare) if matches!(action, A::Approve | A::Return | A::Reject) => true,
@@ -152,20 +162,24 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
 
         (W::OrgAdmin, R::Organizations) => read || write || matches!(action, A::Move | A::Archive),
         (W::OrgAdmin, R::Work | R::Publicity) => read || write,
-        (W::OrgAdmin, R::People | R::Heroes) => read || write || action == A::Reveal,
+        // Merging moves records of every kind, accounts among them; a title is taken from somebody.
+        (W::OrgAdmin, R::People) => read || write || matches!(action, A::Reveal | A::Dismiss | A::Merge | A::Undo),
+        (W::OrgAdmin, R::Heroes) => read || write || files || action == A::Revoke,
         (W::OrgAdmin, R::Welfare | R::Figures) => read,
 
         (W::Leader, R::Organizations | R::Work | R::People | R::Publicity | R::Heroes | R::Welfare | R::Figures) => read,
 
         (W::Clerk, R::Organizations | R::Figures) => read,
         (W::Clerk, R::Work | R::Publicity | R::Welfare) => read || write,
-        (W::Clerk, R::People | R::Heroes) => read || write || action == A::Reveal,
+        (W::Clerk, R::People) => read || write || matches!(action, A::Reveal | A::Dismiss),
+        (W::Clerk, R::Heroes) => read || write || files,
 
         (W::PublicityOfficer, R::Organizations | R::Work | R::Figures) => read,
         (W::PublicityOfficer, R::Publicity) => read || write,
 
         (W::WelfareOfficer, R::Organizations | R::Work | R::Figures) => read,
-        (W::WelfareOfficer, R::People | R::Heroes) => read || write || action == A::Reveal,
+        (W::WelfareOfficer, R::People) => read || write || action == A::Reveal,
+        (W::WelfareOfficer, R::Heroes) => read || write || files,
         (W::WelfareOfficer, R::Welfare) => read || write,
 
         (W::Finance, R::Organizations | R::Heroes | R::Welfare | R::Figures) => read,

@@ -58,6 +58,8 @@ diesel::table! {
         phone_sealed -> Nullable<Binary>,
         phone_hash -> Nullable<Binary>,
         phone_masked -> Nullable<Text>,
+        born_on -> Nullable<Date>,
+        merged_into_id -> Nullable<Uuid>,
         version -> Integer,
         created_at -> Instant,
         updated_at -> Instant,
@@ -613,6 +615,12 @@ diesel::table! {
         confirmation_number -> Nullable<Text>,
         confirmed_on -> Nullable<Date>,
         status -> Text,
+        application_source -> Nullable<Text>,
+        group_id -> Nullable<Uuid>,
+        revoked_on -> Nullable<Date>,
+        revocation_number -> Nullable<Text>,
+        revocation_reason -> Nullable<Text>,
+        published -> Bool,
         version -> Integer,
         created_at -> Instant,
         updated_at -> Instant,
@@ -813,8 +821,98 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    hero_groups (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        name -> Text,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    honours (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        hero_id -> Uuid,
+        kind -> Text,
+        title -> Text,
+        level -> Text,
+        awarded_by -> Nullable<Text>,
+        document_number -> Nullable<Text>,
+        awarded_on -> Nullable<Date>,
+        amount_fen -> Nullable<BigInt>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    consents (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        person_id -> Uuid,
+        purpose -> Text,
+        given_by -> Text,
+        giver_name -> Nullable<Text>,
+        giver_relation -> Nullable<Text>,
+        given_on -> Date,
+        withdrawn_on -> Nullable<Date>,
+        withdrawal_reason -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    person_distinctions (earlier_id, later_id) {
+        earlier_id -> Uuid,
+        later_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    person_merges (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        person_id -> Uuid,
+        into_id -> Uuid,
+        reason -> Text,
+        moved -> Text,
+        merged_by -> Uuid,
+        undone_at -> Nullable<Instant>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
 // Whom a record is about is shown along with it.
 diesel::joinable!(appointments -> persons (person_id));
+diesel::joinable!(consents -> persons (person_id));
 diesel::joinable!(dependants -> persons (person_id));
 diesel::joinable!(heroes -> persons (person_id));
 diesel::joinable!(ledger_entries -> accounts (account_id));
@@ -838,13 +936,16 @@ diesel::allow_tables_to_appear_in_same_query!(
     campaign_events,
     campaigns,
     circulars,
+    consents,
     demonstration_unit_stages,
     demonstration_units,
     dependants,
     disbursements,
     goods,
     goods_movements,
+    hero_groups,
     heroes,
+    honours,
     idempotency_keys,
     imports,
     inspections,
@@ -856,6 +957,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     name_grams,
     organization_closure,
     organizations,
+    person_distinctions,
+    person_merges,
     persons,
     placements,
     publicity_asset_stages,

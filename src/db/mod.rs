@@ -13,7 +13,7 @@ mod tree;
 pub use connection::{Any, AnyConnection, Target};
 pub use grouped::Grouped;
 pub use pool::{Connection, Db, is_connection_loss};
-pub use subset::{Fit, Holds, Part, Reach, Subset};
+pub use subset::{Fit, Holds, Part, Reach, Rows, Subset};
 pub use tree::Tree;
 pub use write::{Deed, Once, Replies, Reply, Tx};
 

@@ -4,10 +4,13 @@
 //! signature should have to spell. The two subqueries that stores need are short, so they are written as SQL here,
 //! with every value bound.
 
+use std::marker::PhantomData;
+
 use chrono::NaiveDate;
+use diesel::RunQueryDsl;
 use diesel::backend::Backend;
 use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate};
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{Bool, Date, HasSqlType, Text};
 
@@ -32,6 +35,66 @@ impl Subset {
     /// `column IN (this)`.
     pub fn holds<C>(self, column: C) -> Holds<C> {
         Holds { column, subset: self, fit: Fit::Seek }
+    }
+}
+
+impl<DB> QueryFragment<DB> for Subset
+where
+    DB: Backend + HasSqlType<sql::Uuid> + HasSqlType<Text> + HasSqlType<Date>,
+    Id: ToSql<sql::Uuid, DB>,
+    String: ToSql<Text, DB>,
+    NaiveDate: ToSql<Date, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> diesel::QueryResult<()> {
+        for part in &self.0 {
+            match part {
+                Part::Sql(text) => out.push_sql(text),
+                Part::Id(id) => out.push_bind_param::<sql::Uuid, _>(id)?,
+                Part::Text(text) => out.push_bind_param::<Text, _>(text)?,
+                Part::Date(day) => out.push_bind_param::<Date, _>(day)?,
+                Part::Ids(ids) if ids.is_empty() => out.push_sql("(NULL)"),
+                Part::Ids(ids) => {
+                    for (i, id) in ids.iter().enumerate() {
+                        out.push_sql(if i == 0 { "(" } else { ", " });
+                        out.push_bind_param::<sql::Uuid, _>(id)?;
+                    }
+                    out.push_sql(")");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows of a statement that is made of such pieces, with the types of its columns.
+pub struct Rows<T> {
+    statement: Subset,
+    columns: PhantomData<T>,
+}
+
+impl<T> Rows<T> {
+    pub fn of(parts: Vec<Part>) -> Self {
+        Self { statement: Subset(parts), columns: PhantomData }
+    }
+}
+
+impl<T> QueryId for Rows<T> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<T> Query for Rows<T> {
+    type SqlType = T;
+}
+
+impl<T, C> RunQueryDsl<C> for Rows<T> {}
+
+impl<T, DB: Backend> QueryFragment<DB> for Rows<T>
+where
+    Subset: QueryFragment<DB>,
+{
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> diesel::QueryResult<()> {
+        self.statement.walk_ast(out)
     }
 }
 
@@ -90,11 +153,9 @@ impl<C: SelectableExpression<QS>, QS> SelectableExpression<QS> for Holds<C> wher
 
 impl<C, DB> QueryFragment<DB> for Holds<C>
 where
-    DB: Backend + HasSqlType<sql::Uuid> + HasSqlType<Text> + HasSqlType<Date>,
+    DB: Backend,
     C: QueryFragment<DB>,
-    Id: ToSql<sql::Uuid, DB>,
-    String: ToSql<Text, DB>,
-    NaiveDate: ToSql<Date, DB>,
+    Subset: QueryFragment<DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> diesel::QueryResult<()> {
         match self.fit {
@@ -110,22 +171,7 @@ where
                 out.push_sql(" IN (");
             }
         }
-        for part in &self.subset.0 {
-            match part {
-                Part::Sql(text) => out.push_sql(text),
-                Part::Id(id) => out.push_bind_param::<sql::Uuid, _>(id)?,
-                Part::Text(text) => out.push_bind_param::<Text, _>(text)?,
-                Part::Date(day) => out.push_bind_param::<Date, _>(day)?,
-                Part::Ids(ids) if ids.is_empty() => out.push_sql("(NULL)"),
-                Part::Ids(ids) => {
-                    for (i, id) in ids.iter().enumerate() {
-                        out.push_sql(if i == 0 { "(" } else { ", " });
-                        out.push_bind_param::<sql::Uuid, _>(id)?;
-                    }
-                    out.push_sql(")");
-                }
-            }
-        }
+        self.subset.walk_ast(out.reborrow())?;
         match self.fit {
             Fit::All | Fit::Seek => out.push_sql("))"),
             Fit::Walk => out.push_sql(")) IS TRUE"),

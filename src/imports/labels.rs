@@ -30,6 +30,10 @@ const OWN: &[(&str, &str, &[&str])] = &[
     ("goods", "name", &["宣传品名称", "名称"]),
     ("campaigns", "name", &["活动名称", "名称"]),
     ("accounts", "name", &["账户名称", "名称"]),
+    ("hero_groups", "name", &["群体名称", "名称"]),
+    ("honours", "title", &["称号或奖项", "荣誉称号"]),
+    ("honours", "level", &["级别"]),
+    ("honours", "amount_fen", &["奖金（分）"]),
 ];
 
 const SHARED: &[(&str, &[&str])] = &[
@@ -135,6 +139,16 @@ const SHARED: &[(&str, &[&str])] = &[
     ("confirmed_by", &["确认机关"]),
     ("confirmation_number", &["确认文号"]),
     ("confirmed_on", &["确认日期"]),
+    ("application_source", &["申报来源", "申报人"]),
+    ("group_code", &["群体编码"]),
+    ("awarded_by", &["授予机关"]),
+    ("document_number", &["文号"]),
+    ("awarded_on", &["授予日期"]),
+    ("purpose", &["同意事项"]),
+    ("given_by", &["同意人"]),
+    ("giver_name", &["代为同意人姓名"]),
+    ("giver_relation", &["代为同意人与本人关系"]),
+    ("given_on", &["同意日期"]),
     ("relation", &["关系", "与本人关系"]),
     ("form", &["发放形式"]),
     ("control_people", &["控制人数"]),

@@ -1,7 +1,11 @@
 //! Dependants (家属): who belongs to a hero's family, how, and since when.
+//!
+//! Their age decides what they may be given, such as aid to students or a place in the summer camp. It is shown in whole
+//! years as of today, where the ID number tells it; the birth date is not.
 
 use chrono::NaiveDate;
 use diesel::prelude::*;
+use diesel::sql_types::{Date, Nullable};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
@@ -12,7 +16,7 @@ use crate::db::{Any, AnyConnection, Part, Subset, Tx, grams, insert_all};
 use crate::error::{Error, Fault, Result};
 use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{dependants as t, persons as p};
-use crate::types::{Id, Instant, code_or_new, text_enum};
+use crate::types::{Id, Instant, age, born_by, business_today, code_or_new, text_enum};
 use crate::web::verbs::stale;
 use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
@@ -24,6 +28,30 @@ text_enum! {
         Parent = "parent", "父母", "parent";
         Sibling = "sibling", "兄弟姐妹", "sibling";
         Other = "other", "其他", "other";
+    }
+}
+
+/// The age that a birth date gives today: what is kept is the date, what is shown are the years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(value_type = Option<i32>)]
+pub struct Age(Option<NaiveDate>);
+
+impl Age {
+    fn today(self) -> Option<i32> {
+        self.0.map(|born| age(born, business_today(Instant::now())))
+    }
+}
+
+impl Serialize for Age {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.today().serialize(serializer)
+    }
+}
+
+impl Queryable<Nullable<Date>, Any> for Age {
+    type Row = Option<NaiveDate>;
+    fn build(row: Self::Row) -> diesel::deserialize::Result<Self> {
+        Ok(Self(row))
     }
 }
 
@@ -42,6 +70,9 @@ pub struct Dependant {
     /// Since when; null where unknown.
     pub from_on: Option<NaiveDate>,
     pub to_on: Option<NaiveDate>,
+    /// In whole years, today; null where the person's ID number is not known.
+    #[diesel(select_expression = p::born_on, select_expression_type = p::born_on, skip_insertion, skip_update)]
+    pub age: Age,
     /// Counts the changes; the ETag begins with it.
     pub version: i32,
     pub created_at: Instant,
@@ -59,7 +90,8 @@ impl Viewed for Dependant {
         self.version
     }
     fn shown_version(&self) -> String {
-        format!("{}-{}", self.version, self.person.version)
+        let age = self.age.today().map(|years| format!("-{years}")).unwrap_or_default();
+        format!("{}-{}{age}", self.version, self.person.version)
     }
     fn organization_id(&self) -> Option<Id> {
         Some(self.organization_id)
@@ -105,6 +137,12 @@ pub struct DependantFilter {
     pub relation: Option<Relation>,
     /// Those who were dependants on this day, as far as is known.
     pub as_at: Option<NaiveDate>,
+    /// Of this age today, or older; whose age is not known is left out.
+    #[param(minimum = 0, maximum = 150)]
+    pub age_from: Option<i32>,
+    /// Of this age today, or younger; whose age is not known is left out.
+    #[param(minimum = 0, maximum = 150)]
+    pub age_to: Option<i32>,
 }
 
 pub struct Dependants;
@@ -141,6 +179,15 @@ fn query(scope: &Scope, filter: &DependantFilter) -> t::BoxedQuery<'static, Any>
     if let Some(day) = filter.as_at {
         query = query.filter(t::from_on.is_null().or(t::from_on.le(day))).filter(t::to_on.is_null().or(t::to_on.gt(day)));
     }
+    // Ages are asked for as birthdays, which an index holds.
+    let today = business_today(Instant::now());
+    let born = |condition, day| Subset(vec![Part::Sql(condition), Part::Date(day)]);
+    if let Some(years) = filter.age_from {
+        query = query.filter(born("SELECT id FROM persons WHERE born_on <= ", born_by(years, today)).holds(t::person_id));
+    }
+    if let Some(years) = filter.age_to {
+        query = query.filter(born("SELECT id FROM persons WHERE born_on > ", born_by(years + 1, today)).holds(t::person_id));
+    }
     query
 }
 
@@ -150,6 +197,7 @@ fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: Dependant
         code: code_or_new(draft.code.as_deref()),
         organization_id: draft.organization_id,
         person_id: person.id,
+        age: Age(person.born_on),
         person,
         hero_id: draft.hero_id,
         relation: draft.relation,

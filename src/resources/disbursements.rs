@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
+use super::heroes;
 use super::rules;
 use super::welfare_batches;
 use super::welfare_programmes::{self, BenefitForm, ProgrammeKind};
@@ -361,6 +362,8 @@ fn settle(tx: &mut Tx<'_>, scope: &Scope, drafts: &[DisbursementDraft], at: impl
         .into_iter()
         .collect();
 
+    let revoked = heroes::revoked(tx.conn, drafts.iter().map(|draft| (draft.hero_id, draft.dependant_id)))?;
+
     let mut faults: Vec<Fault> = Vec::new();
     let mut settled = Vec::with_capacity(drafts.len());
     for (i, draft) in drafts.iter().enumerate() {
@@ -373,6 +376,16 @@ fn settle(tx: &mut Tx<'_>, scope: &Scope, drafts: &[DisbursementDraft], at: impl
                 "批次属于另一单位；发放单位应为批次所属单位或其下级单位".into(),
                 "the batch is another organization's; the one that gives is the batch's own or one below it".into(),
             );
+        }
+        for (field, id) in [("hero_id", draft.hero_id), ("dependant_id", draft.dependant_id)] {
+            if let Some(code) = id.and_then(|id| revoked.get(&id)) {
+                wrong(
+                    field,
+                    "hero_revoked",
+                    format!("见义勇为人员 {code} 的称号已被撤销，本人及家属不能再列入发放；请核对人员"),
+                    format!("the title of hero {code} is revoked: neither they nor their family can be given anything more"),
+                );
+            }
         }
         let programme_id = match (draft.programme_id, batch) {
             (Some(own), Some(batch)) if own != batch.programme_id => {

@@ -14,7 +14,7 @@ use crate::ledger::TransactionKind;
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{accounts, ledger_entries, ledger_transactions as t};
 use crate::types::{Id, Instant};
-use crate::web::resource::Nothing;
+use crate::web::resource::NoDraft;
 use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 /// One side of a transaction.
@@ -210,7 +210,7 @@ impl Resource for LedgerTransactions {
     const WRITABLE: bool = false;
 
     type View = LedgerTransaction;
-    type Draft = Nothing;
+    type Draft = NoDraft;
     type Filter = LedgerTransactionFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {

@@ -6,18 +6,23 @@ pub mod budgets;
 pub mod campaign_events;
 pub mod campaigns;
 pub mod circulars;
+pub mod consents;
 pub mod demonstration_units;
 pub mod dependants;
 pub mod disbursements;
 pub mod goods;
 pub mod goods_movements;
+pub mod hero_groups;
 pub mod heroes;
+pub mod honours;
 pub mod inspections;
 pub mod ledger_transactions;
 pub mod media_items;
 pub mod media_placements;
 pub mod memberships;
 pub mod organizations;
+pub mod person_duplicates;
+pub mod person_merges;
 pub mod persons;
 pub mod placements;
 pub mod publicity_assets;
@@ -42,6 +47,8 @@ pub fn all() -> Vec<&'static dyn Verbs> {
     vec![
         Box::leak(Box::new(Of::<organizations::Organizations>::new())),
         Box::leak(Box::new(Of::<persons::Persons>::new())),
+        Box::leak(Box::new(Of::<person_duplicates::PersonDuplicates>::new())),
+        Box::leak(Box::new(Of::<person_merges::PersonMerges>::new())),
         Box::leak(Box::new(Of::<appointments::Appointments>::new())),
         Box::leak(Box::new(Of::<workstations::Workstations>::new())),
         Box::leak(Box::new(Of::<volunteer_teams::VolunteerTeams>::new())),
@@ -60,7 +67,10 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<inspections::Inspections>::new())),
         Box::leak(Box::new(Of::<circulars::Circulars>::new())),
         Box::leak(Box::new(Of::<targets::Targets>::new())),
+        Box::leak(Box::new(Of::<hero_groups::HeroGroups>::new())),
         Box::leak(Box::new(Of::<heroes::Heroes>::new())),
+        Box::leak(Box::new(Of::<honours::Honours>::new())),
+        Box::leak(Box::new(Of::<consents::Consents>::new())),
         Box::leak(Box::new(Of::<dependants::Dependants>::new())),
         Box::leak(Box::new(Of::<welfare_programmes::WelfareProgrammes>::new())),
         Box::leak(Box::new(Of::<welfare_batches::WelfareBatches>::new())),

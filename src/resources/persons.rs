@@ -1,18 +1,24 @@
 //! Persons: one human being in many parts. The ID number and the phone are sealed; lists show their masks, and the
 //! whole numbers come only by `reveal`, with a reason that the audit keeps.
 //!
-//! The same ID number is the same person, wherever it was registered first.
+//! The same ID number is the same person, wherever it was registered first. The birth date that the number tells is kept
+//! beside it, for ages and for finding doubles, and is shown no more than the number is.
+//!
+//! Who turns out to be somebody else is merged into them ([`super::person_merges`]): nothing refers to them any more, and
+//! they are shown only to who asks for them.
 
 use std::collections::{HashMap, HashSet};
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, post, web};
+use chrono::NaiveDate;
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
+use super::person_merges::{self, MergeBody};
 use super::{rules, volunteers};
 use crate::auth::Caller;
 use crate::db::{Any, AnyConnection, Db, Deed, Replies, Reply, Tx, grams, held, insert_all};
@@ -20,9 +26,11 @@ use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{audit_events, persons as t, users};
 use crate::types::{
-    Id, Instant, TextEnum, business_today, code_or_new, gender_of, mask_id_number, mask_phone, normalize_id_number, normalize_phone,
-    text_enum,
+    Id, Instant, TextEnum, born_on, business_today, code_or_new, gender_of, mask_id_number, mask_phone, normalize_id_number,
+    normalize_phone, text_enum,
 };
+use crate::web::resource::Step;
+use crate::web::shape::Shape;
 use crate::web::verbs::{deed_of, difference, refusal, respond, stale};
 use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, body, measured, page};
 
@@ -51,6 +59,8 @@ pub struct Person {
     pub id_number_masked: Option<String>,
     #[schema(example = "138****8000")]
     pub phone_masked: Option<String>,
+    /// The person who they turned out to be.
+    pub merged_into_id: Option<Id>,
     /// Counts the changes; the ETag.
     pub version: i32,
     pub created_at: Instant,
@@ -84,14 +94,19 @@ pub struct PersonBrief {
     pub id_number_masked: Option<String>,
     #[schema(example = "138****8000")]
     pub phone_masked: Option<String>,
+    /// Told to nobody.
+    #[serde(skip)]
+    pub born_on: Option<NaiveDate>,
     /// Part of the ETag of the record that shows the person.
     #[serde(skip)]
     pub version: i32,
 }
 
 impl From<Person> for PersonBrief {
+    /// Without the birth date, which a person doesn't show.
     fn from(person: Person) -> Self {
         Self {
+            born_on: None,
             id: person.id,
             code: person.code,
             name: person.name,
@@ -201,6 +216,8 @@ pub struct PersonFilter {
     pub q: Option<String>,
     #[param(inline)]
     pub gender: Option<Gender>,
+    /// Those who turned out to be somebody else; `false` when absent.
+    pub merged: Option<bool>,
 }
 
 #[derive(Insertable, AsChangeset)]
@@ -220,6 +237,7 @@ struct Row {
     phone_sealed: Option<Vec<u8>>,
     phone_hash: Option<Vec<u8>>,
     phone_masked: Option<String>,
+    born_on: Option<NaiveDate>,
     version: i32,
     created_at: Instant,
     updated_at: Instant,
@@ -245,6 +263,7 @@ impl Row {
             phone_sealed: seal("phone", &phone)?,
             phone_hash: phone.as_ref().map(|plain| tx.vault.hash("phone", plain)),
             phone_masked: phone.as_deref().map(mask_phone),
+            born_on: number.as_deref().and_then(born_on),
             version,
             created_at,
             updated_at: tx.now,
@@ -260,6 +279,7 @@ impl Row {
             gender: self.gender,
             id_number_masked: self.id_number_masked.clone(),
             phone_masked: self.phone_masked.clone(),
+            merged_into_id: None,
             version: self.version,
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -291,6 +311,19 @@ fn query(scope: &Scope, filter: &PersonFilter) -> t::BoxedQuery<'static, Any> {
         query = query.filter(t::gender.eq(gender));
     }
     query
+}
+
+/// Those whom a list shows: who has been merged into another is asked for by name.
+fn listed(scope: &Scope, filter: &PersonFilter) -> t::BoxedQuery<'static, Any> {
+    match filter.merged {
+        Some(true) => query(scope, filter).filter(t::merged_into_id.is_not_null()),
+        _ => present(query(scope, filter)),
+    }
+}
+
+/// Those whom records may refer to.
+fn present(query: t::BoxedQuery<'static, Any>) -> t::BoxedQuery<'static, Any> {
+    query.filter(t::merged_into_id.is_null())
 }
 
 /// Refuses ID numbers that are known already: one query for all. Its own record doesn't stand in a person's way.
@@ -352,7 +385,7 @@ fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[PersonDraft], at: 
 }
 
 /// The sealed numbers of a person in scope, opened.
-fn opened(tx: &mut Tx<'_>, scope: Option<&Scope>, id: Id) -> Result<(Option<String>, Option<String>)> {
+pub(super) fn opened(tx: &mut Tx<'_>, scope: Option<&Scope>, id: Id) -> Result<(Option<String>, Option<String>)> {
     let sealed = match scope {
         Some(scope) => query(scope, &PersonFilter::default()),
         None => t::table.into_boxed::<Any>(),
@@ -373,7 +406,9 @@ pub struct Resealed {
     pub seen: usize,
     /// Those whose numbers the present key had not sealed, and now has.
     pub resealed: usize,
-    /// Those of them whose ID number another person has too: two servers with different data keys were told of it in
+    /// Those whose birth date was not kept beside their ID number, and now is.
+    pub dated: usize,
+    /// Those of the resealed whose ID number another person has too: two servers with different data keys were told of it in
     /// the same moment. The other is found by it, these keep the hash that they have.
     pub doubles: Vec<Id>,
     last: Option<Id>,
@@ -381,7 +416,8 @@ pub struct Resealed {
 
 impl Replies for Resealed {}
 
-/// Seals the numbers of all persons with the present data key, wherever another has sealed them, while the service runs.
+/// Seals the numbers of all persons with the present data key, wherever another has sealed them, while the service runs;
+/// and keeps the birth dates of those who were registered before these were kept.
 /// What an earlier run has done is left alone. For the operator, so without a scope.
 pub fn reseal(db: &Db) -> Result<Resealed> {
     let mut all = Resealed::default();
@@ -392,6 +428,7 @@ pub fn reseal(db: &Db) -> Result<Resealed> {
         }
         all.seen += part.seen;
         all.resealed += part.resealed;
+        all.dated += part.dated;
         all.doubles.extend(part.doubles);
         all.last = part.last;
     }
@@ -399,12 +436,13 @@ pub fn reseal(db: &Db) -> Result<Resealed> {
 
 /// The next persons in the order of their ids.
 fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<Resealed> {
-    type Sealed = (Id, i32, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+    type Sealed = (Id, i32, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>, Option<NaiveDate>);
     let mut next = t::table.order(t::id).limit(RESEALED_AT_ONCE).into_boxed::<Any>();
     if let Some(after) = after {
         next = next.filter(t::id.gt(after));
     }
-    let seen: Vec<Sealed> = next.select((t::id, t::version, t::id_number_sealed, t::phone_sealed, t::id_number_hash)).load(tx.conn)?;
+    let seen: Vec<Sealed> =
+        next.select((t::id, t::version, t::id_number_sealed, t::phone_sealed, t::id_number_hash, t::born_on)).load(tx.conn)?;
     let mut part = Resealed { seen: seen.len(), last: seen.last().map(|row| row.0), ..Resealed::default() };
 
     let vault = tx.vault;
@@ -419,8 +457,14 @@ fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<Resealed> {
         })
     };
     let mut stale = Vec::new();
-    for (id, version, number, phone, hash) in seen.into_iter().filter(|(_, _, number, phone, _)| former(number) || former(phone)) {
-        stale.push((id, version, opened("id_number", id, number)?, opened("phone", id, phone)?, hash));
+    for (id, version, number, phone, hash, born) in seen {
+        if former(&number) || former(&phone) {
+            stale.push((id, version, opened("id_number", id, number)?, opened("phone", id, phone)?, hash));
+        } else if number.is_some() && born.is_none() {
+            let told = opened("id_number", id, number)?.as_deref().and_then(born_on);
+            let one = t::table.filter(t::id.eq(id)).filter(t::version.eq(version));
+            part.dated += diesel::update(one).set(t::born_on.eq(told)).execute(tx.conn)?;
+        }
     }
 
     let hash_of = |number: &Option<String>| number.as_ref().map(|plain| vault.hash("id_number", plain));
@@ -441,6 +485,7 @@ fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<Resealed> {
                 t::id_number_hash.eq(if double { present_hash } else { hash }),
                 t::phone_sealed.eq(seal("phone", &phone)?),
                 t::phone_hash.eq(phone.as_ref().map(|plain| vault.hash("phone", plain))),
+                t::born_on.eq(number.as_deref().and_then(born_on)),
             ))
             .execute(tx.conn)?;
         part.resealed += saved;
@@ -448,8 +493,8 @@ fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<Resealed> {
             part.doubles.push(id);
         }
     }
-    if part.resealed > 0 {
-        let detail = json!({"persons": part.resealed, "doubles": part.doubles, "last": part.last});
+    if part.resealed > 0 || part.dated > 0 {
+        let detail = json!({"persons": part.resealed, "dated": part.dated, "doubles": part.doubles, "last": part.last});
         tx.audit("reseal", Persons::NAME, None, None, Some(&detail));
     }
     Ok(part)
@@ -510,9 +555,24 @@ pub fn briefs(
     ids.sort_unstable();
     ids.dedup();
     let found: Vec<PersonBrief> =
-        query(scope, &PersonFilter::default()).filter(t::id.eq_any(ids)).select(PersonBrief::as_select()).load(conn)?;
+        present(query(scope, &PersonFilter::default())).filter(t::id.eq_any(ids)).select(PersonBrief::as_select()).load(conn)?;
     let found: HashMap<Id, PersonBrief> = found.into_iter().map(|person| (person.id, person)).collect();
     faults.extend(wanted.into_iter().filter(|(_, id)| !found.contains_key(id)).map(|(pointer, _)| Fault::unknown_reference(pointer)));
+    Ok(found)
+}
+
+/// When a person was born, as far as their ID number tells; for whom it isn't kept yet, the number is opened.
+pub fn birth_dates(tx: &mut Tx<'_>, ids: Vec<Id>) -> Result<HashMap<Id, NaiveDate>> {
+    type Told = (Id, Option<NaiveDate>, Option<Vec<u8>>);
+    let rows: Vec<Told> = t::table.filter(t::id.eq_any(ids)).select((t::id, t::born_on, t::id_number_sealed)).load(tx.conn)?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for (id, born, sealed) in rows {
+        let born = match (born, sealed) {
+            (None, Some(sealed)) => born_on(&tx.vault.open("persons", "id_number", id, &sealed)?),
+            (known, _) => known,
+        };
+        found.extend(born.map(|born| (id, born)));
+    }
     Ok(found)
 }
 
@@ -537,11 +597,11 @@ impl Resource for Persons {
     type Filter = PersonFilter;
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Person::as_select())))
+        Ok(page!(conn, scope, listed(scope, filter), t, window, rows => rows.select(Person::as_select())))
     }
 
     fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
+        Ok(listed(scope, filter).count().get_result(conn)?)
     }
 
     fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
@@ -553,7 +613,7 @@ impl Resource for Persons {
     }
 
     fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
+        Ok(present(query(scope, &Self::Filter::default())).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
     }
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
@@ -602,11 +662,25 @@ impl Resource for Persons {
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
-        Ok(measured!(conn, query(scope, filter), t, measure))
+        Ok(measured!(conn, listed(scope, filter), t, measure))
     }
 
-    fn offers(_: &Self::View) -> Vec<Action> {
-        vec![Action::Update, Action::Delete, Action::Reveal]
+    fn steps() -> Vec<Step<Self>> {
+        vec![Step {
+            action: Action::Merge,
+            summary: "合并到另一人（可撤销） / Merge into another person; it can be undone",
+            body: Some(Shape::of::<MergeBody>),
+            needs_key: false,
+            run: person_merges::merge,
+        }]
+    }
+
+    /// Who has been merged into another stays as they were.
+    fn offers(view: &Self::View) -> Vec<Action> {
+        match view.merged_into_id {
+            None => vec![Action::Update, Action::Delete, Action::Reveal, Action::Merge],
+            Some(_) => vec![Action::Reveal],
+        }
     }
 }
 

@@ -1,18 +1,32 @@
-//! Who refers to whom: asked before a record is deleted, so that the refusal can say what stands in the way.
+//! Who refers to whom: asked before a record is deleted, so that the refusal can say what stands in the way; and when two
+//! persons turn out to be one, so that whatever refers to the one refers to the other.
 //!
 //! A test compares this list with the foreign keys of the database.
 
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::db::AnyConnection;
 use crate::error::Result;
-use crate::types::{Id, sql};
+use crate::types::{Id, Instant, sql};
 
 #[derive(QueryableByName)]
 struct Count {
     #[diesel(sql_type = BigInt)]
     count: i64,
+}
+
+/// A record that refers to another.
+#[derive(Debug, Clone, QueryableByName)]
+pub struct Referrer {
+    #[diesel(sql_type = sql::Uuid)]
+    pub id: Id,
+    #[diesel(sql_type = Text)]
+    pub code: String,
+    #[diesel(sql_type = Nullable<sql::Uuid>)]
+    pub organization_id: Option<Id>,
+    #[diesel(sql_type = sql::Instant)]
+    pub updated_at: Instant,
 }
 
 pub struct ForeignKey {
@@ -22,6 +36,9 @@ pub struct ForeignKey {
     statement: &'static str,
     /// Selects `id` of what is referred to and isn't there, a hundred at most.
     pub orphans: &'static str,
+    referrers: &'static str,
+    repoint: &'static str,
+    restore: &'static str,
 }
 
 macro_rules! foreign_keys {
@@ -35,6 +52,14 @@ macro_rules! foreign_keys {
                 "SELECT DISTINCT ", $column, " AS id FROM ", $table, " WHERE ", $column, " IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ",
                 $of, " AS referred WHERE referred.id = ", $table, ".", $column, ") LIMIT 100"
             ),
+            referrers: concat!("SELECT id, code, organization_id, updated_at FROM ", $table, " WHERE ", $column, " = $1 ORDER BY id"),
+            repoint: concat!(
+                "UPDATE ", $table, " SET ", $column, " = $1, version = version + 1, updated_at = $2 WHERE ", $column, " = $3"
+            ),
+            restore: concat!(
+                "UPDATE ", $table, " SET ", $column, " = $1, version = version + 1, updated_at = $2 WHERE ", $column,
+                " = $3 AND updated_at = $4"
+            ),
         }),+];
     };
 }
@@ -42,6 +67,11 @@ macro_rules! foreign_keys {
 foreign_keys! {
     "organizations"."parent_id" -> "organizations",
     "persons"."organization_id" -> "organizations",
+    "persons"."merged_into_id" -> "persons",
+    "person_merges"."organization_id" -> "organizations",
+    "person_merges"."person_id" -> "persons",
+    "person_merges"."into_id" -> "persons",
+    "person_merges"."merged_by" -> "users",
     "users"."organization_id" -> "organizations",
     "users"."person_id" -> "persons",
     "role_grants"."user_id" -> "users",
@@ -85,8 +115,14 @@ foreign_keys! {
     "media_placements"."media_item_id" -> "media_items",
     "demonstration_units"."organization_id" -> "organizations",
     "demonstration_units"."workstation_id" -> "workstations",
+    "hero_groups"."organization_id" -> "organizations",
     "heroes"."organization_id" -> "organizations",
     "heroes"."person_id" -> "persons",
+    "heroes"."group_id" -> "hero_groups",
+    "honours"."organization_id" -> "organizations",
+    "honours"."hero_id" -> "heroes",
+    "consents"."organization_id" -> "organizations",
+    "consents"."person_id" -> "persons",
     "dependants"."organization_id" -> "organizations",
     "dependants"."person_id" -> "persons",
     "dependants"."hero_id" -> "heroes",
@@ -118,6 +154,30 @@ foreign_keys! {
     "ledger_transactions"."posted_by" -> "users",
     "ledger_entries"."transaction_id" -> "ledger_transactions",
     "ledger_entries"."account_id" -> "accounts",
+}
+
+/// The keys by which records are about a person: not those that tell what became of persons.
+pub fn about_persons() -> impl Iterator<Item = &'static ForeignKey> {
+    FOREIGN_KEYS.iter().filter(|key| key.of == "persons" && !["persons", "person_merges"].contains(&key.table))
+}
+
+impl ForeignKey {
+    /// The records that refer to one by this key.
+    pub fn referrers(&self, conn: &mut AnyConnection, id: Id) -> Result<Vec<Referrer>> {
+        Ok(diesel::sql_query(self.referrers).bind::<sql::Uuid, _>(id).load(conn)?)
+    }
+
+    /// Lets all that refer to one refer to another; how many these are.
+    pub fn repoint(&self, conn: &mut AnyConnection, from: Id, to: Id, now: Instant) -> Result<usize> {
+        let statement = diesel::sql_query(self.repoint).bind::<sql::Uuid, _>(to).bind::<sql::Instant, _>(now);
+        Ok(statement.bind::<sql::Uuid, _>(from).execute(conn)?)
+    }
+
+    /// The same for those alone that were last changed at an instant.
+    pub fn restore(&self, conn: &mut AnyConnection, from: Id, to: Id, now: Instant, changed_at: Instant) -> Result<usize> {
+        let statement = diesel::sql_query(self.restore).bind::<sql::Uuid, _>(to).bind::<sql::Instant, _>(now);
+        Ok(statement.bind::<sql::Uuid, _>(from).bind::<sql::Instant, _>(changed_at).execute(conn)?)
+    }
 }
 
 /// The tables that refer to a record, with how often.

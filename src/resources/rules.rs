@@ -6,7 +6,7 @@ use validator::ValidationError;
 use crate::db::AnyConnection;
 use crate::error::{Error, Fault, Result, Says};
 use crate::policy::Scope;
-use crate::types::Id;
+use crate::types::{Id, Instant, business_today};
 use crate::web::verbs::{named, refusal};
 
 /// A period ends on or after its beginning.
@@ -51,6 +51,56 @@ pub fn year_of(year: Option<i32>, day: Option<NaiveDate>) -> Result<i32> {
     year.or(day.map(|day| day.year())).ok_or_else(|| Error::internal("a record without a year was let through"))
 }
 
+/// What has happened does not lie ahead.
+pub fn not_ahead(day: Option<NaiveDate>, now: Instant, pointer: impl Into<String>) -> Option<Fault> {
+    let today = business_today(now);
+    day.is_some_and(|day| day > today).then(|| {
+        let says = Says::new(format!("日期不能晚于今天（{today}）"), format!("the day must not be later than today ({today})"));
+        Fault::new(pointer, "in_the_future", says)
+    })
+}
+
+/// A reason says something.
+pub fn reason(text: &str) -> Result<(), ValidationError> {
+    if text.trim().is_empty() { Err(refusal(None, "required", &Says::new("请写明原因", "say why"))) } else { Ok(()) }
+}
+
+/// The number of an official document, `郑义〔2022〕8号`: its issuer in Chinese characters, four digits of a year in 〔〕, a number
+/// without a leading zero. What is written otherwise is refused and never rewritten: it is a name.
+pub fn document_number(text: &str) -> Result<(), ValidationError> {
+    if is_document_number(text) {
+        return Ok(());
+    }
+    let right: String = text
+        .chars()
+        .map(|c| match c {
+            '[' | '（' | '(' | '﹝' | '【' | '［' => '〔',
+            ']' | '）' | ')' | '﹞' | '】' | '］' => '〕',
+            other => other,
+        })
+        .collect();
+    let says = if is_document_number(&right) {
+        Says::new(
+            format!("文号的年份应写在六角括号〔〕中：{right}"),
+            format!("the year of a document number stands in the brackets 〔〕: {right}"),
+        )
+    } else {
+        Says::new(
+            "文号应写作 郑义〔2022〕8号：机关代字、〔四位年份〕、不以 0 开头的序号和“号”",
+            "a document number is written 郑义〔2022〕8号: the issuer, a year of four digits in 〔〕, a number without a leading zero, and 号",
+        )
+    };
+    Err(refusal(None, "invalid_document_number", &says))
+}
+
+fn is_document_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    text.strip_suffix('号').and_then(|rest| rest.split_once('〔')).is_some_and(|(issuer, rest)| {
+        let issued = !issuer.is_empty() && issuer.chars().all(|c| ('\u{4E00}'..='\u{9FFF}').contains(&c));
+        issued && rest.split_once('〕').is_some_and(|(year, n)| year.len() == 4 && digits(year) && digits(n) && !n.starts_with('0'))
+    })
+}
+
 /// A code is what people type: no spaces around or within it.
 pub fn code(text: &str) -> Result<(), ValidationError> {
     if text.is_empty() || text.chars().any(char::is_whitespace) {
@@ -80,4 +130,25 @@ pub fn all_in_scope(
     let known = verbs.known_ids(conn, scope, &ids)?;
     faults.extend(wanted.into_iter().filter(|(_, id)| !known.contains(id)).map(|(pointer, _)| Fault::unknown_reference(pointer)));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn document_numbers() {
+        for fine in ["郑义〔2022〕8号", "豫政办〔2013〕90号", "民发〔2015〕149号"] {
+            assert!(document_number(fine).is_ok(), "{fine}");
+        }
+        let told = |text: &str| document_number(text).expect_err("refused").params["zh"].as_str().expect("words").to_owned();
+        for brackets in ["民发﹝2015﹞149号", "民发[2015]149号", "民发(2015)149号", "民发（2015）149号", "民发【2015】149号"]
+        {
+            assert!(told(brackets).ends_with("民发〔2015〕149号"), "{brackets}");
+        }
+        for wrong in ["郑义〔2022〕08号", "郑义〔2022〕第8号", "〔2022〕8号", "郑义2022-8号", "郑义〔22〕8号", "郑义〔2022〕８号", ""]
+        {
+            assert!(told(wrong).contains("郑义〔2022〕8号"), "{wrong}");
+        }
+    }
 }

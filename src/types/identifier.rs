@@ -53,6 +53,23 @@ pub fn gender_of(id_number: &str) -> Option<&'static str> {
     Some(if digit % 2 == 1 { "male" } else { "female" })
 }
 
+/// The day that an ID number tells; of a normalized number.
+pub fn born_on(id_number: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(id_number.get(6..14)?, "%Y%m%d").ok()
+}
+
+/// Whole years on a day. Who was born on 29 February has their birthday on 1 March where there is no such day.
+pub fn age(born_on: NaiveDate, day: NaiveDate) -> i32 {
+    let before_birthday = (day.month(), day.day()) < (born_on.month(), born_on.day());
+    day.year() - born_on.year() - i32::from(before_birthday)
+}
+
+/// Who was born on this day or earlier is of an age, or older, on a day.
+pub fn born_by(age: i32, day: NaiveDate) -> NaiveDate {
+    let year = day.year() - age;
+    day.with_year(year).or_else(|| NaiveDate::from_ymd_opt(year, 2, 28)).unwrap_or(NaiveDate::MIN)
+}
+
 /// An 11-digit mobile number, without spaces, dashes or `+86`.
 pub fn normalize_phone(text: &str) -> Result<String, Flaw> {
     let mut number: String = text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
@@ -113,6 +130,26 @@ mod tests {
         assert_eq!(judge("410105209912310011"), Err("impossible_birth_date"));
         assert_eq!(judge("4.10105E+17"), Err("invalid_id_number"));
         assert_eq!(judge("４１０１０５１９８５０６１７００１６"), Err("invalid_id_number"));
+    }
+
+    #[test]
+    fn ages() {
+        let day = |text: &str| text.parse::<NaiveDate>().expect("a day");
+        assert_eq!(born_on("41010519850617018X"), Some(day("1985-06-17")));
+        assert_eq!(age(day("2012-11-24"), day("2026-11-23")), 13);
+        assert_eq!(age(day("2012-11-23"), day("2026-11-23")), 14);
+        assert_eq!((age(day("2012-02-29"), day("2026-02-28")), age(day("2012-02-29"), day("2026-03-01"))), (13, 14));
+        assert_eq!(born_by(14, day("2026-11-23")), day("2012-11-23"));
+    }
+
+    proptest::proptest! {
+        /// The two ways to ask for an age agree: by the years of a person, and by the birthday of a list.
+        #[test]
+        fn an_age_and_its_birthday_agree(born in 0..50_000_i64, later in 0..50_000_i64, years in 0..130_i32) {
+            let day = |n: i64| NaiveDate::from_ymd_opt(1900, 1, 1).expect("a day") + chrono::TimeDelta::days(n);
+            let (born, today) = (day(born), day(born + later));
+            proptest::prop_assert_eq!(born <= born_by(years, today), age(born, today) >= years);
+        }
     }
 
     #[test]

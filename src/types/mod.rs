@@ -8,7 +8,7 @@ pub mod sql;
 mod text_enum;
 
 pub use id::{Id, code_or_new, new_code};
-pub use identifier::{gender_of, mask_id_number, mask_phone, normalize_id_number, normalize_phone};
+pub use identifier::{age, born_by, born_on, gender_of, mask_id_number, mask_phone, normalize_id_number, normalize_phone};
 pub use instant::{Instant, business_today};
 pub use place::Place;
 pub use text_enum::TextEnum;

@@ -68,14 +68,14 @@ pub trait Resource: Sized + 'static {
     }
     /// What the record's state allows, whoever asks.
     fn offers(_view: &Self::View) -> Vec<Action> {
-        vec![Action::Update, Action::Delete]
+        if Self::WRITABLE { vec![Action::Update, Action::Delete] } else { Vec::new() }
     }
 }
 
-/// The draft of records that only the service writes.
-#[derive(Debug, Serialize, serde::Deserialize, ToSchema, Validate)]
+/// The draft of records that only the service writes: there is nothing to write.
+#[derive(Debug, Clone, Serialize, serde::Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
-pub struct Nothing {}
+pub struct NoDraft {}
 
 /// Why a record is sent back, ended or undone.
 #[derive(Debug, serde::Deserialize, ToSchema)]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
 use serde_json::{Value, json};
 use yiyong::app::{self, Service};
 use yiyong::auth::UserKind;
@@ -13,6 +14,8 @@ use yiyong::auth::operator::{self, NewOperatorUser};
 use yiyong::config::Config;
 use yiyong::db::{Target, migrations};
 use yiyong::policy::Role;
+use yiyong::schema::users;
+use yiyong::types::Id;
 
 use crate::cluster;
 
@@ -154,6 +157,19 @@ impl Host {
         };
         operator::create_user(&self.service.db, &user).expect("a user");
         self.sign_in(username, kind)
+    }
+
+    /// Tells a user who they are.
+    pub fn is_person(&self, username: &str, person: &str) {
+        let person: Id = person.parse().expect("an id");
+        self.service
+            .db
+            .run(false, |conn| {
+                let one = users::table.filter(users::username.eq(username));
+                diesel::update(one).set(users::person_id.eq(Some(person))).execute(conn)?;
+                Ok(())
+            })
+            .expect("a person");
     }
 
     pub fn sign_in(&self, username: &str, kind: UserKind) -> Client<'_> {

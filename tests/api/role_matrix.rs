@@ -52,9 +52,13 @@ impl Samples {
         let county = county.body["items"][0]["id"].as_str().expect("an id").to_owned();
         let mut samples = Self(BTreeMap::from([("organizations", (county, Value::Null))]));
         for verbs in registry() {
+            match verbs.name() {
+                "person_duplicates" => samples.plant_double(&importer),
+                "person_merges" => samples.plant_merge(&importer, &city),
+                "ledger_transactions" => samples.plant_transaction(host, &importer),
+                _ => {}
+            }
             if !verbs.writable() {
-                let id = samples.posted(host, &importer, verbs.name());
-                samples.0.insert(verbs.name(), (id, Value::Null));
                 continue;
             }
             let mut draft = samples.draft(*verbs);
@@ -76,12 +80,38 @@ impl Samples {
     }
 
     /// The ledger writes its transactions itself, when a voucher is posted.
-    fn posted(&self, host: &Host, importer: &Client<'_>, resource: &str) -> String {
+    fn plant_transaction(&mut self, host: &Host, importer: &Client<'_>) {
         let voucher = format!("{}/{}", address("vouchers"), self.id("vouchers"));
         assert_eq!(importer.post(&format!("{voucher}/submit"), &json!({})).status, 200);
         let leader = host.user("poster", Role::Leader, Some("zz"));
         assert_eq!(crate::welfare::step(&leader, &voucher, "post", &json!({})).status, 200);
-        importer.get(&address(resource)).body["items"][0]["id"].as_str().expect("an id").to_owned()
+        let posted = importer.get(&address("ledger_transactions"));
+        let id = posted.body["items"][0]["id"].as_str().expect("an id").to_owned();
+        self.0.insert("ledger_transactions", (id, Value::Null));
+    }
+
+    /// Somebody with the name of the sample person.
+    fn plant_person(&self, importer: &Client<'_>, code: &str) -> String {
+        let mut draft = self.0["persons"].1.clone();
+        draft["code"] = code.into();
+        let answer = importer.post("/api/v1/persons", &draft);
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.id().to_owned()
+    }
+
+    fn plant_double(&mut self, importer: &Client<'_>) {
+        let double = self.plant_person(importer, "double");
+        self.0.insert("person_duplicates", (double, Value::Null));
+    }
+
+    fn plant_merge(&mut self, importer: &Client<'_>, city: &Client<'_>) {
+        let merged = self.plant_person(importer, "merged");
+        let body = json!({"into_id": self.id("persons"), "reason": "核对"});
+        let answer = city.post(&format!("/api/v1/persons/{merged}/merge"), &body);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let merges = city.get("/api/v1/person-merges");
+        let id = merges.body["items"][0]["id"].as_str().expect("an id").to_owned();
+        self.0.insert("person_merges", (id, Value::Null));
     }
 
     /// A draft of the fields that the contract requires, and of those that the rules do.
@@ -141,6 +171,11 @@ fn step_body(resource: &str, action: &str, samples: &Samples) -> Value {
         "pay" => json!({"paid_on": "2022-06-17"}),
         "deliver" => json!({"delivered_on": null}),
         "reveal" => json!({"reason": "核对身份信息"}),
+        "confirm" => json!({"confirmed_by": "评定委员会", "confirmation_number": "郑义〔2022〕8号", "confirmed_on": "2022-06-17"}),
+        "revoke" => json!({"reason": "核对", "document_number": "郑义〔2022〕8号", "revoked_on": "2022-06-17"}),
+        "withdraw" => json!({"reason": "核对", "withdrawn_on": "2022-06-17"}),
+        "merge" => json!({"into_id": samples.id("persons"), "reason": "核对"}),
+        "dismiss" => json!({"other_id": samples.id("persons")}),
         "reset-password" => json!({"new_password": "五月的雨落在金水河边的柳树"}),
         _ => json!({}),
     }

@@ -393,7 +393,7 @@ fn a_hero_sees_their_own() {
                         heroes::code.eq("h1"),
                         heroes::organization_id.eq(home),
                         heroes::person_id.eq(person),
-                        heroes::status.eq("active"),
+                        heroes::status.eq("confirmed"),
                         heroes::version.eq(1),
                         heroes::created_at.eq(now),
                         heroes::updated_at.eq(now),

@@ -1,7 +1,9 @@
 //! Rules that several slices share: pure, with what they judge passed in.
 
 use chrono::{Datelike, NaiveDate};
-use validator::ValidationError;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use validator::{Validate, ValidationError};
 
 use crate::db::AnyConnection;
 use crate::error::{Error, Fault, Result, Says};
@@ -58,6 +60,16 @@ pub fn not_ahead(day: Option<NaiveDate>, now: Instant, pointer: impl Into<String
         let says = Says::new(format!("日期不能晚于今天（{today}）"), format!("the day must not be later than today ({today})"));
         Fault::new(pointer, "in_the_future", says)
     })
+}
+
+/// Why a record is sent back, ended or undone.
+#[derive(Debug, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ReasonBody {
+    /// Told to who prepared it.
+    #[schema(min_length = 1, max_length = 500)]
+    #[validate(custom(function = "reason"))]
+    pub reason: String,
 }
 
 /// A reason says something.

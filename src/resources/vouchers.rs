@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
 use super::accounts::AccountKind;
-use super::rules;
+use super::rules::{self, ReasonBody};
 use crate::audit;
 use crate::db::{Any, AnyConnection, Tx, held, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
@@ -20,9 +20,9 @@ use crate::ledger::{self, Posting, Source, TransactionKind};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{accounts, organizations, vouchers as t};
 use crate::types::{Id, Instant, business_today, code_or_new, text_enum};
-use crate::web::resource::{ReasonBody, Run, Step};
+use crate::web::resource::{Run, Step};
 use crate::web::shape::Shape;
-use crate::web::verbs::{refusal, stale};
+use crate::web::verbs::{refusal, stale, step_body};
 use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
 
 text_enum! {
@@ -498,18 +498,18 @@ impl Resource for Vouchers {
         let steps: [(Action, &'static str, bool, Run<Self>); 5] = [
             (Action::Submit, "提交过账 / Submit to be posted", false, |tx, _, before, _| step(tx, before, Action::Submit, None)),
             (Action::Return, "退回修改 / Return to be mended", false, |tx, _, before, body| {
-                let reason = ReasonBody::of(body)?;
+                let reason = step_body::<ReasonBody>(body)?.reason;
                 step(tx, before, Action::Return, Some(reason))
             }),
             (Action::Post, "过账（不得为编制人） / Post: by another than who prepared it", true, |tx, _, before, _| {
                 step(tx, before, Action::Post, None)
             }),
             (Action::Cancel, "作废（过账前） / Cancel before it is posted", false, |tx, _, before, body| {
-                let reason = ReasonBody::of(body)?;
+                let reason = step_body::<ReasonBody>(body)?.reason;
                 step(tx, before, Action::Cancel, Some(reason))
             }),
             (Action::Reverse, "冲销（不得为过账人） / Reverse: by another than who posted it", true, |tx, _, before, body| {
-                let reason = ReasonBody::of(body)?;
+                let reason = step_body::<ReasonBody>(body)?.reason;
                 step(tx, before, Action::Reverse, Some(reason))
             }),
         ];

@@ -8,7 +8,7 @@ use validator::Validate;
 
 use super::{Window, shape::Shape};
 use crate::db::{AnyConnection, Tx};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::policy::{Action, Area, Scope};
 use crate::types::{Id, Precision, text_enum};
 
@@ -76,28 +76,6 @@ pub trait Resource: Sized + 'static {
 #[derive(Debug, Clone, Serialize, serde::Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct NoDraft {}
-
-/// Why a record is sent back, ended or undone.
-#[derive(Debug, serde::Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReasonBody {
-    /// Told to who prepared it.
-    #[schema(min_length = 1, max_length = 500)]
-    reason: String,
-}
-
-impl ReasonBody {
-    /// The reason that a body gives.
-    pub fn of(body: &Value) -> Result<String> {
-        told(&serde_json::from_value::<Self>(body.clone()).map_err(Error::internal)?.reason)
-    }
-}
-
-/// A reason that says something.
-pub fn told(reason: &str) -> Result<String> {
-    let reason = reason.trim();
-    if reason.is_empty() { Err(Error::field("/reason", "required", "请写明原因", "say why")) } else { Ok(reason.to_owned()) }
-}
 
 /// What the verbs need to know of any record.
 pub trait Viewed {

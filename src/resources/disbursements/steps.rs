@@ -11,6 +11,7 @@ use diesel::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use validator::Validate;
 
 use super::payment::{self, Purse};
 use super::states::{self, DisbursementState, Hand};
@@ -21,12 +22,13 @@ use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Scope};
 use crate::resources::disbursements::{Disbursements, sums};
 use crate::resources::organizations::OrganizationKind;
+use crate::resources::rules::{self, ReasonBody};
 use crate::schema::{organizations, welfare_batches};
 use crate::types::{DatePrecision, Id, Instant, TextEnum, business_today};
 use crate::web::Resource;
-use crate::web::resource::{self, ReasonBody, Step, sum_of};
+use crate::web::resource::{Step, sum_of};
 use crate::web::shape::Shape;
-use crate::web::verbs::{difference, stale};
+use crate::web::verbs::{difference, stale, step_body};
 
 /// When money went out.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -43,10 +45,11 @@ pub struct PaidBody {
 }
 
 /// Why and when a payment was undone.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ReversedBody {
     #[schema(min_length = 1, max_length = 500)]
+    #[validate(custom(function = "rules::reason"))]
     reason: String,
     /// Not later than today.
     reversed_on: NaiveDate,
@@ -74,16 +77,17 @@ fn note(action: Action, body: &Value, now: Instant) -> Result<Note> {
         serde_json::from_value(body.clone()).map_err(Error::internal)
     }
     let (note, field) = match action {
-        Action::Return | Action::Reject | Action::Cancel => (Note { reason: Some(ReasonBody::of(body)?), ..Note::default() }, ""),
+        Action::Return | Action::Reject | Action::Cancel => {
+            (Note { reason: Some(step_body::<ReasonBody>(body)?.reason), ..Note::default() }, "")
+        }
         Action::Pay => {
             let paid = read::<PaidBody>(body)?;
             let purse = Purse { fund_id: paid.fund_id, account_id: paid.account_id };
             (Note { reason: None, on: Some(paid.paid_on), precision: paid.paid_on_precision, purse }, "/paid_on")
         }
         Action::Reverse => {
-            let reversed = read::<ReversedBody>(body)?;
-            let reason = resource::told(&reversed.reason)?;
-            (Note { reason: Some(reason), on: Some(reversed.reversed_on), ..Note::default() }, "/reversed_on")
+            let reversed = step_body::<ReversedBody>(body)?;
+            (Note { reason: Some(reversed.reason), on: Some(reversed.reversed_on), ..Note::default() }, "/reversed_on")
         }
         Action::Deliver => (Note { on: read::<DeliveredBody>(body)?.delivered_on, ..Note::default() }, "/delivered_on"),
         _ => (Note::default(), ""),

@@ -83,6 +83,10 @@ pub trait Viewed {
         self.version().to_string()
     }
     fn organization_id(&self) -> Option<Id>;
+    /// Whom it is about, where that is one person: by them the audit log is searched.
+    fn person_id(&self) -> Option<Id> {
+        None
+    }
 }
 
 /// A field that holds another record's id.

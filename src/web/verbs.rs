@@ -170,7 +170,7 @@ impl<R: Resource> Of<R> {
         let views = R::insert(tx, scope, drafts)?;
         for view in &views {
             let detail = serde_json::to_value(view).map_err(Error::internal)?;
-            tx.audit(Action::Create.code(), R::NAME, Some(view.id()), view.organization_id(), Some(&detail));
+            tx.audit(Action::Create.code(), R::NAME, Some(view.id()), view.organization_id(), Some(&detail)).about(view.person_id());
         }
         Ok(views)
     }
@@ -196,7 +196,8 @@ impl<R: Resource> Of<R> {
     fn merge(&self, tx: &mut Tx<'_>, scope: &Scope, before: &R::View, patch: &Value) -> Result<Option<R::View>> {
         let Some(draft) = self.changed(tx, before, patch)? else { return Ok(None) };
         let after = R::update(tx, scope, before, draft)?;
-        tx.audit(Action::Update.code(), R::NAME, Some(after.id()), after.organization_id(), Some(&difference(before, &after)?));
+        let changes = difference(before, &after)?;
+        tx.audit(Action::Update.code(), R::NAME, Some(after.id()), after.organization_id(), Some(&changes)).about(after.person_id());
         Ok(Some(after))
     }
 }
@@ -404,7 +405,7 @@ impl<R: Resource> Verbs for Of<R> {
         }
         R::delete(tx, scope, &before)?;
         let detail = serde_json::to_value(&before).map_err(Error::internal)?;
-        tx.audit(Action::Delete.code(), R::NAME, Some(id), before.organization_id(), Some(&detail));
+        tx.audit(Action::Delete.code(), R::NAME, Some(id), before.organization_id(), Some(&detail)).about(before.person_id());
         Ok(())
     }
 
@@ -426,7 +427,8 @@ impl<R: Resource> Verbs for Of<R> {
         }
         let earlier = serde_json::to_value(&before).map_err(Error::internal)?;
         let after = (step.run)(tx, scope, before, body)?;
-        tx.audit(action.code(), R::NAME, Some(id), after.organization_id(), Some(&difference(&earlier, &after)?));
+        let changes = difference(&earlier, &after)?;
+        tx.audit(action.code(), R::NAME, Some(id), after.organization_id(), Some(&changes)).about(after.person_id());
         self.show(actor, &after)
     }
 
@@ -734,7 +736,13 @@ pub fn deed_of(request: &HttpRequest, caller: &Caller, body: &[u8], key_needed: 
         })?),
     };
     let once = key.map(|key| Once { key, fingerprint: fingerprint(request.method(), request.path(), body) });
-    Ok(Deed { actor_id: Some(caller.actor.id), request_id: caller.request_id.clone(), once, rolled_back: false })
+    Ok(Deed {
+        actor_id: Some(caller.actor.id),
+        request_id: caller.request_id.clone(),
+        address: caller.address,
+        once,
+        rolled_back: false,
+    })
 }
 
 pub fn fingerprint(method: &Method, path: &str, body: &[u8]) -> Vec<u8> {

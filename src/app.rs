@@ -11,6 +11,7 @@ use actix_web::http::header;
 use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt, scope};
 
@@ -37,6 +38,8 @@ pub struct Facts {
     pub public_url: String,
     pub body_within: Duration,
     pub refusals: Refusals,
+    /// Held by who verifies the audit log.
+    pub verifying: Semaphore,
     head_within: Duration,
     draining: AtomicBool,
 }
@@ -83,6 +86,7 @@ impl Service {
                 public_url: config.public_url.clone(),
                 body_within: config.body_within,
                 refusals: Refusals::default(),
+                verifying: Semaphore::new(1),
                 head_within: config.head_within,
                 draining: AtomicBool::new(false),
             }),

@@ -37,9 +37,7 @@ fn line(out: &mut impl Write, record: &log::Record<'_>) -> std::io::Result<()> {
 /// Starts logging by `YIYONG_LOG`, or else from this level on; a second start changes nothing.
 pub fn start(level: &str) {
     let filter = env_logger::Env::default().filter_or("YIYONG_LOG", level);
-    let _ = env_logger::Builder::from_env(filter)
-        .format(|out, record| line(out, record))
-        .try_init();
+    let _ = env_logger::Builder::from_env(filter).format(|out, record| line(out, record)).try_init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, |l| format!("{}:{}", l.file(), l.line()));
         log::error!("a panic at {place}");
@@ -56,7 +54,8 @@ mod tests {
         let said = "one\n{\"level\":\"ERROR\"}";
         let fields = [("path", Value::from("/a\"b")), ("status", Value::from(200u16)), ("milliseconds", Value::from(1.5))];
         let args = format_args!("{said}");
-        line(&mut out, &log::Record::builder().level(log::Level::Info).target("here").args(args).key_values(&fields).build()).expect("written");
+        line(&mut out, &log::Record::builder().level(log::Level::Info).target("here").args(args).key_values(&fields).build())
+            .expect("written");
         let text = String::from_utf8(out).expect("text");
         assert_eq!(text.matches('\n').count(), 1);
         let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");

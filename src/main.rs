@@ -107,9 +107,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), String> {
     match command {
-        Command::Openapi => {
-            print(&app::document())
-        }
+        Command::Openapi => print(&app::document()),
         Command::Migrate => {
             let config = Config::from_env()?;
             for step in migrate(&config)? {

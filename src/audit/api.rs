@@ -5,11 +5,11 @@ use std::time::{Duration, Instant as Clock};
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
 
 use super::seal::{self, Back, Checkpoint};
 use super::verify::{self, Asked, Verification};
+use crate::app::Facts;
 use crate::auth::{Auth, Caller, Keys};
 use crate::db::Db;
 use crate::error::{Code, Error, Result};
@@ -20,8 +20,6 @@ use crate::web::query::Pairs;
 
 /// How long one request may walk; what is left is for the next.
 const WALKS_FOR: Duration = Duration::from_secs(10);
-/// It reads the whole log: one at a time.
-static TURN: Semaphore = Semaphore::const_new(1);
 /// Checkpoints of one answer.
 const DAYS: i64 = 366;
 
@@ -46,11 +44,19 @@ pub struct VerifyQuery {
 #[utoipa::path(operation_id = "audit_verify", tag = "audit", summary = "校验审计日志 / Verify the audit log", params(VerifyQuery),
     responses((status = 200, description = "What was found.", body = Verification)))]
 #[get("/audit/verify")]
-pub async fn verification(request: HttpRequest, caller: Caller, auth: web::Data<Auth>, db: web::Data<Db>) -> Result<HttpResponse> {
+pub async fn verification(
+    request: HttpRequest,
+    caller: Caller,
+    auth: web::Data<Auth>,
+    db: web::Data<Db>,
+    facts: web::Data<Facts>,
+) -> Result<HttpResponse> {
     caller.actor.may(Area::Audit, Action::Read)?;
     let query: VerifyQuery = asked(&request)?;
-    let _turn = TURN.try_acquire().map_err(|_| {
-        Error::because(Code::Overloaded, "另一次校验正在进行，请稍后再试", "another verification is running; try again shortly").retry_after(10)
+    // It reads the whole log: one at a time.
+    let _turn = facts.verifying.try_acquire().map_err(|_| {
+        Error::because(Code::Overloaded, "另一次校验正在进行，请稍后再试", "another verification is running; try again shortly")
+            .retry_after(10)
     })?;
     let VerifyQuery { from, to, after } = query;
     let asked = Asked { from, to, after, kept: Vec::new(), until: Some(Clock::now() + WALKS_FOR) };

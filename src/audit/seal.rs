@@ -134,11 +134,7 @@ pub fn head(conn: &mut AnyConnection, keys: &Keys) -> Result<Option<Checkpoint>>
 
 /// How many links a day has, up to one.
 fn of_day(conn: &mut AnyConnection, last: &Link) -> QueryResult<i64> {
-    audit_links::table
-        .filter(audit_links::day.eq(last.day))
-        .filter(audit_links::sequence.le(last.sequence))
-        .count()
-        .get_result(conn)
+    audit_links::table.filter(audit_links::day.eq(last.day)).filter(audit_links::sequence.le(last.sequence)).count().get_result(conn)
 }
 
 /// What waits for the sealer.
@@ -317,8 +313,10 @@ mod tests {
     #[test]
     fn kept_checkpoints_are_read_as_they_were_given() {
         let one = r#"{"day":"2022-06-17","sequence":3,"count":3,"hash":"00","kid":"k","signature":"s"}"#;
-        let text = format!(r#"{{"items":[{one}],"head":{one},"next_from":null}}
-            {one} [{one}]"#);
+        let text = format!(
+            r#"{{"items":[{one}],"head":{one},"next_from":null}}
+            {one} [{one}]"#
+        );
         assert_eq!(read_kept(&text).expect("read").len(), 4);
         assert!(read_kept("{\"day\":1}").is_err());
     }

@@ -118,11 +118,8 @@ pub fn walk(db: &Db, keys: &Keys, asked: Asked) -> Result<Found> {
     let first_day = from.max(begin.as_ref().map_or(from, |link| link.day)).max(FIRST);
     let stored = db.run(true, |conn| Ok(seal::checkpoints(conn, first_day, to.min(LAST), i64::MAX)?))?;
     let begun_at = begin.as_ref().map_or(0, |link| link.sequence);
-    let mut marks: Vec<&Checkpoint> = stored
-        .iter()
-        .chain(&kept)
-        .filter(|mark| mark.sequence > begun_at && (from..=to).contains(&mark.day))
-        .collect();
+    let mut marks: Vec<&Checkpoint> =
+        stored.iter().chain(&kept).filter(|mark| mark.sequence > begun_at && (from..=to).contains(&mark.day)).collect();
     marks.sort_by_key(|mark| mark.sequence);
     let mut marks = marks.into_iter().peekable();
 
@@ -277,12 +274,16 @@ fn broken(kind: AuditFaultKind, mark: &Checkpoint) -> ChainFault {
     let says = if kind == AuditFaultKind::Missing {
         Says::new(
             format!("{day} 的检查点记载链至第 {sequence} 号，现链在此之前即告结束：末尾被截去，请从备份中查找"),
-            format!("by the checkpoint of {day} the chain goes on to number {sequence}, and it ends before: its end was cut off; look for it in a backup"),
+            format!(
+                "by the checkpoint of {day} the chain goes on to number {sequence}, and it ends before: its end was cut off; look for it in a backup"
+            ),
         )
     } else {
         Says::new(
             format!("至第 {sequence} 号的链与 {day} 的检查点不符：链被改写，请与备份比对"),
-            format!("up to number {sequence} the chain is not that of the checkpoint of {day}: it was written anew; compare it with a backup"),
+            format!(
+                "up to number {sequence} the chain is not that of the checkpoint of {day}: it was written anew; compare it with a backup"
+            ),
         )
     };
     ChainFault { kind, event_id: None, day: Some(day), sequence: Some(sequence), says }

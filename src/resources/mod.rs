@@ -1,6 +1,7 @@
 //! One slice per URL segment.
 
 pub mod appointments;
+pub mod audit_events;
 pub mod campaign_events;
 pub mod campaigns;
 pub mod circulars;
@@ -63,5 +64,6 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<disbursements::Disbursements>::new())),
         Box::leak(Box::new(Of::<users::Users>::new())),
         Box::leak(Box::new(Of::<role_grants::RoleGrants>::new())),
+        Box::leak(Box::new(Of::<audit_events::AuditEvents>::new())),
     ]
 }

@@ -54,6 +54,7 @@ pub trait Verbs: Send + Sync {
     fn label(&self) -> (&'static str, &'static str);
     fn area(&self) -> Area;
     fn writable(&self) -> bool;
+    fn sorts(&self) -> &'static [&'static str];
     fn references(&self) -> &'static [Reference];
     fn draft_shape(&self) -> &Shape;
     fn filter_shape(&self) -> &Shape;
@@ -314,6 +315,9 @@ impl<R: Resource> Verbs for Of<R> {
     fn writable(&self) -> bool {
         R::WRITABLE
     }
+    fn sorts(&self) -> &'static [&'static str] {
+        R::SORTS
+    }
     fn references(&self) -> &'static [Reference] {
         R::REFERENCES
     }
@@ -555,7 +559,7 @@ fn no_parameters(request: &HttpRequest) -> Result<()> {
 async fn list(verbs: &'static dyn Verbs, request: HttpRequest, caller: Caller, db: Shared) -> Result<HttpResponse> {
     let scope = caller.actor.may(verbs.area(), Action::Read)?;
     let mut pairs = Pairs::parse(request.query_string())?;
-    let window = Window::take(&mut pairs)?;
+    let window = Window::take(&mut pairs, verbs.sorts())?;
     let others = pairs.clone();
     let filter = pairs.into_json(verbs.filter_shape())?;
     let (actor, sort, limit, count) = (caller.actor, window.sort, window.limit, window.count);
@@ -736,13 +740,7 @@ pub fn deed_of(request: &HttpRequest, caller: &Caller, body: &[u8], key_needed: 
         })?),
     };
     let once = key.map(|key| Once { key, fingerprint: fingerprint(request.method(), request.path(), body) });
-    Ok(Deed {
-        actor_id: Some(caller.actor.id),
-        request_id: caller.request_id.clone(),
-        address: caller.address,
-        once,
-        rolled_back: false,
-    })
+    Ok(Deed { actor_id: Some(caller.actor.id), request_id: caller.request_id.clone(), address: caller.address, once, rolled_back: false })
 }
 
 pub fn fingerprint(method: &Method, path: &str, body: &[u8]) -> Vec<u8> {

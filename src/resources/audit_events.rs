@@ -140,7 +140,9 @@ fn query(scope: &Scope, filter: &AuditEventFilter) -> t::BoxedQuery<'static, Any
 fn shown(scope: &Scope, event: Event) -> AuditEvent {
     let area = verbs::named(&event.resource).map(verbs::Verbs::area);
     let personal = matches!(area, Some(Area::People | Area::Heroes | Area::Welfare));
-    let detail = event.detail.filter(|_| !(personal && scope.is_whole()));
+    // A refusal tells the address that was asked for, and nothing of the record.
+    let hidden = personal && scope.is_whole() && event.outcome == AuditOutcome::Done;
+    let detail = event.detail.filter(|_| !hidden);
     AuditEvent {
         id: event.id,
         at: event.at,

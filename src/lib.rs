@@ -13,7 +13,7 @@
 //! | [`web`] | shapes, pages, versions, idempotency, and the verbs that every resource has |
 //! | [`types`] | ids, instants, dictionaries, identifiers |
 //! | [`vault`] | sealing of personal identifiers |
-//! | [`audit`] | who did what, in the transaction of the deed |
+//! | [`audit`] | who did what, in the transaction of the deed, and the chain that shows if that was changed |
 //! | [`imports`] | files into records |
 //! | [`demo`] | the records of 2022 as files, and the demonstration that loads them over HTTP |
 //! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
@@ -37,6 +37,7 @@
 //! | 宣传活动 | campaign | | 讲评通报 | circular |
 //! | 播放、投放 | placement | | 指标，目标 | figure, target |
 //! | 宣传品，出入库 | goods, movement | | 年度工作报告 | annual report |
+//! | 审计记录 | audit event | | 链环，检查点 | link, checkpoint |
 //!
 //! # Where this differs from the first design
 //!

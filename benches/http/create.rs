@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rand::rngs::StdRng;
 use rusqlite::params;
 use yiyong::types::{Id, Instant, new_code};
 

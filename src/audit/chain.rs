@@ -105,7 +105,7 @@ impl ChainFault {
 /// What was found where a link points.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pointed {
-    To(Event),
+    To(Box<Event>),
     ToNothing,
     /// There is a row, and what stands in it can't be what was written.
     ToNonsense,
@@ -173,7 +173,7 @@ impl Walk {
                 } else if hash(link.version, &before, link.sequence, link.day, &event).as_ref() == Some(&link.hash) {
                     self.verified += 1;
                 } else {
-                    self.suspects.push(Suspect { link: link.clone(), event, before });
+                    self.suspects.push(Suspect { link: link.clone(), event: *event, before });
                 }
             }
         }
@@ -295,7 +295,7 @@ mod tests {
         let mut walk = Walk::default();
         for link in links {
             let event = events.iter().find(|event| event.id == link.event_id);
-            walk.step(link.clone(), event.map_or(Pointed::ToNothing, |event| Pointed::To(event.clone())));
+            walk.step(link.clone(), event.map_or(Pointed::ToNothing, |event| Pointed::To(Box::new(event.clone()))));
         }
         walk.settle();
         walk

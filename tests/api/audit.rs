@@ -430,6 +430,9 @@ fn a_day_ends_with_a_signed_checkpoint() {
         let after = platform.get(&format!("{VERIFY}?from={}", yesterday.succ_opt().expect("a day"))).body;
         assert_eq!((&after["days"][0]["checkpoint"], faults(&after)), (&json!(false), vec![]));
 
+        let rest = platform.get(&format!("{VERIFY}?after=2")).body;
+        assert_eq!((&rest["days"][0]["events"], faults(&rest)), (&json!(whole.days[0].events - 2), vec![]));
+
         // The key changes: an old checkpoint alone has nobody to vouch for it, a later one of the present key does.
         let folder = tempfile::tempdir().expect("a folder");
         let next = folder.path().join("next.pem");

@@ -3,7 +3,7 @@ DROP TRIGGER audit_events_no_delete;
 DROP TRIGGER audit_events_no_update;
 DROP TABLE audit_checkpoints;
 DROP TABLE audit_links;
-DROP INDEX audit_events_outcome;
+DROP INDEX audit_events_refused;
 DROP INDEX audit_events_resource;
 DROP INDEX audit_events_action;
 DROP INDEX audit_events_at;

@@ -20,6 +20,8 @@ use crate::types::{Id, Instant, business_today};
 
 /// Events that one transaction seals.
 const BATCH: usize = 2_000;
+/// Events that one query looks through for those without a link.
+const PAGE: usize = 10_000;
 
 /// How far back to look for events that aren't sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,30 +148,60 @@ pub struct Waiting {
     day_over: bool,
 }
 
-/// What there is to seal.
-pub fn waiting(conn: &mut AnyConnection, back: Back, now: Instant) -> Result<Waiting> {
-    let since = match back {
-        Back::Whole => None,
-        Back::Seconds(seconds) => {
-            let greatest: Option<Id> =
-                audit_links::table.order(audit_links::event_id.desc()).select(audit_links::event_id).first(conn).optional()?;
-            // A clock that was ahead once must not hide what comes after.
-            greatest.and_then(made_at).map(|made| made.min(now).plus_seconds(-seconds))
+/// Events and their links, from an id on. Both tables are entered there: a planner would begin at the first link.
+macro_rules! since {
+    ($id:expr) => {
+        audit_events::table
+            .left_join(audit_links::table.on(audit_links::event_id.eq(audit_events::id).and(audit_links::event_id.ge($id))))
+            .filter(audit_events::id.ge($id))
+            .order(audit_events::id)
+    };
+}
+
+/// Goes through the log from its beginning, page by page, and tells of each event without a link until that is enough.
+pub fn without_link(db: &Db, mut enough: impl FnMut(Id, Instant) -> bool) -> Result<()> {
+    let mut from = Id(uuid::Uuid::nil());
+    loop {
+        let rows: Vec<(Id, Instant, Option<Id>)> = db.run(true, |conn| {
+            let page = since!(from).limit(PAGE as i64);
+            Ok(page.select((audit_events::id, audit_events::at, audit_links::event_id.nullable())).load(conn)?)
+        })?;
+        if rows.iter().filter(|(_, _, link)| link.is_none()).any(|(id, at, _)| enough(*id, *at)) {
+            return Ok(());
         }
-    };
-    let first = audit_events::table
-        .left_join(audit_links::table.on(audit_links::event_id.eq(audit_events::id)))
-        .filter(audit_links::event_id.is_null())
-        .filter(audit_events::id.ge(since.map_or(Id(uuid::Uuid::nil()), earliest_id)))
-        .order(audit_events::id)
-        .select(audit_events::id)
-        .first(conn)
-        .optional()?;
-    let day_over = match last_link(conn)? {
-        Some(last) => last.day < business_today(now) && !has_checkpoint(conn, last.day)?,
-        None => false,
-    };
+        match rows.last() {
+            Some((last, ..)) if rows.len() == PAGE => from = Id(uuid::Uuid::from_u128(last.0.as_u128().saturating_add(1))),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// What there is to seal.
+pub fn waiting(db: &Db, back: Back, now: Instant) -> Result<Waiting> {
+    let mut first = None;
+    match back {
+        Back::Whole => without_link(db, |id, _| {
+            first = Some(id);
+            true
+        })?,
+        Back::Seconds(seconds) => first = db.run(true, |conn| Ok(lately_waiting(conn, seconds, now)?))?,
+    }
+    let day_over = db.run(true, |conn| {
+        Ok(match last_link(conn)? {
+            Some(last) => last.day < business_today(now) && !has_checkpoint(conn, last.day)?,
+            None => false,
+        })
+    })?;
     Ok(Waiting { first, day_over })
+}
+
+/// The first event without a link among those made since some seconds before the last that has one.
+fn lately_waiting(conn: &mut AnyConnection, seconds: i64, now: Instant) -> QueryResult<Option<Id>> {
+    let greatest: Option<Id> =
+        audit_links::table.order(audit_links::event_id.desc()).select(audit_links::event_id).first(conn).optional()?;
+    // A clock that was ahead once must not hide what comes after.
+    let from = greatest.and_then(made_at).map(|made| earliest_id(made.min(now).plus_seconds(-seconds)));
+    since!(from.unwrap_or(Id(uuid::Uuid::nil()))).filter(audit_links::event_id.is_null()).select(audit_events::id).first(conn).optional()
 }
 
 /// What one transaction of the sealer came to.
@@ -196,14 +228,8 @@ pub fn seal(tx: &mut Tx<'_>, keys: &Keys, first: Option<Id>) -> Result<Sealed> {
     let Some(first) = first else { return Ok(Sealed::All) };
     // Another server's clock may be ahead.
     let day = last.as_ref().map_or(today, |last| last.day.max(today));
-    let events: Vec<Event> = audit_events::table
-        .left_join(audit_links::table.on(audit_links::event_id.eq(audit_events::id)))
-        .filter(audit_links::event_id.is_null())
-        .filter(audit_events::id.ge(first))
-        .order(audit_events::id)
-        .limit(BATCH as i64)
-        .select(Event::as_select())
-        .load(tx.conn)?;
+    let events: Vec<Event> =
+        since!(first).filter(audit_links::event_id.is_null()).limit(BATCH as i64).select(Event::as_select()).load(tx.conn)?;
     let links = extended(last.as_ref(), day, &events);
     insert_all!(&mut *tx.conn, audit_links::table, links)?;
     Ok(match events.last() {
@@ -238,7 +264,7 @@ fn alone(conn: &mut AnyConnection) -> Result<bool> {
 
 /// Seals all that is found, in as many transactions as it takes; `false` when another sealer is at work.
 pub async fn catch_up(db: &Db, keys: &std::sync::Arc<Keys>, back: Back) -> Result<bool> {
-    let Waiting { mut first, day_over } = db.read_long(move |db| db.run(true, |conn| waiting(conn, back, Instant::now()))).await?;
+    let Waiting { mut first, day_over } = db.read_long(move |db| waiting(db, back, Instant::now())).await?;
     if first.is_none() && !day_over {
         return Ok(true);
     }

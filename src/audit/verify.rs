@@ -178,8 +178,12 @@ pub fn walk(db: &Db, keys: &Keys, asked: Asked) -> Result<Found> {
                 "the day's signed checkpoint is gone; compare with the one that is kept elsewhere",
             ),
         }));
-        let left = i64::try_from(FAULTS.saturating_sub(walk.faults.len())).unwrap_or(0);
-        let unsealed = db.run(true, |conn| Ok(unsealed(conn, Instant::now(), left)?))?;
+        let (mut unsealed, left) = (Vec::new(), FAULTS.saturating_sub(walk.faults.len()));
+        let late = Instant::now().plus_seconds(-SEALED_WITHIN_SECONDS);
+        seal::without_link(db, |id, at| {
+            unsealed.extend(Some(id).filter(|_| at < late && unsealed.len() < left));
+            unsealed.len() >= left
+        })?;
         walk.faults.extend(unsealed.into_iter().map(|id| ChainFault {
             kind: AuditFaultKind::Unsealed,
             event_id: Some(id),
@@ -261,18 +265,6 @@ fn one_by_one(conn: &mut AnyConnection, after: i64, to: NaiveDate) -> Result<Vec
         pointed.push((link, to));
     }
     Ok(pointed)
-}
-
-/// Events that should have had their link by now.
-fn unsealed(conn: &mut AnyConnection, now: Instant, limit: i64) -> QueryResult<Vec<Id>> {
-    audit_events::table
-        .left_join(audit_links::table.on(audit_links::event_id.eq(audit_events::id)))
-        .filter(audit_links::event_id.is_null())
-        .filter(audit_events::at.lt(now.plus_seconds(-SEALED_WITHIN_SECONDS)))
-        .order(audit_events::id)
-        .limit(limit)
-        .select(audit_events::id)
-        .load(conn)
 }
 
 /// A checkpoint that the chain doesn't agree with.

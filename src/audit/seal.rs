@@ -159,18 +159,18 @@ macro_rules! since {
 }
 
 /// Goes through the log from its beginning, page by page, and tells of each event without a link until that is enough.
-pub fn without_link(db: &Db, mut enough: impl FnMut(Id, Instant) -> bool) -> Result<()> {
+pub fn without_link(db: &Db, mut enough: impl FnMut(Id) -> bool) -> Result<()> {
     let mut from = Id(uuid::Uuid::nil());
     loop {
-        let rows: Vec<(Id, Instant, Option<Id>)> = db.run(true, |conn| {
+        let rows: Vec<(Id, Option<Id>)> = db.run(true, |conn| {
             let page = since!(from).limit(PAGE as i64);
-            Ok(page.select((audit_events::id, audit_events::at, audit_links::event_id.nullable())).load(conn)?)
+            Ok(page.select((audit_events::id, audit_links::event_id.nullable())).load(conn)?)
         })?;
-        if rows.iter().filter(|(_, _, link)| link.is_none()).any(|(id, at, _)| enough(*id, *at)) {
+        if rows.iter().filter(|(_, link)| link.is_none()).any(|(id, _)| enough(*id)) {
             return Ok(());
         }
         match rows.last() {
-            Some((last, ..)) if rows.len() == PAGE => from = Id(uuid::Uuid::from_u128(last.0.as_u128().saturating_add(1))),
+            Some((last, _)) if rows.len() == PAGE => from = Id(uuid::Uuid::from_u128(last.0.as_u128().saturating_add(1))),
             _ => return Ok(()),
         }
     }
@@ -180,7 +180,7 @@ pub fn without_link(db: &Db, mut enough: impl FnMut(Id, Instant) -> bool) -> Res
 pub fn waiting(db: &Db, back: Back, now: Instant) -> Result<Waiting> {
     let mut first = None;
     match back {
-        Back::Whole => without_link(db, |id, _| {
+        Back::Whole => without_link(db, |id| {
             first = Some(id);
             true
         })?,

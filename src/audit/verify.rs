@@ -178,11 +178,15 @@ pub fn walk(db: &Db, keys: &Keys, asked: Asked) -> Result<Found> {
                 "the day's signed checkpoint is gone; compare with the one that is kept elsewhere",
             ),
         }));
-        let (mut unsealed, left) = (Vec::new(), FAULTS.saturating_sub(walk.faults.len()));
+        let (mut waiting, left) = (Vec::new(), FAULTS.saturating_sub(walk.faults.len()));
+        seal::without_link(db, |id| {
+            waiting.extend(Some(id).filter(|_| waiting.len() < left));
+            waiting.len() >= left
+        })?;
         let late = Instant::now().plus_seconds(-SEALED_WITHIN_SECONDS);
-        seal::without_link(db, |id, at| {
-            unsealed.extend(Some(id).filter(|_| at < late && unsealed.len() < left));
-            unsealed.len() >= left
+        let unsealed: Vec<Id> = db.run(true, |conn| {
+            let late = audit_events::table.filter(audit_events::id.eq_any(waiting.clone())).filter(audit_events::at.lt(late));
+            Ok(late.order(audit_events::id).select(audit_events::id).load(conn)?)
         })?;
         walk.faults.extend(unsealed.into_iter().map(|id| ChainFault {
             kind: AuditFaultKind::Unsealed,

@@ -11,9 +11,12 @@ use actix_web::http::header;
 use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt, scope};
 
+use crate::audit::refusals::Refusals;
+use crate::audit::seal;
 use crate::auth::{Auth, AuthConfig};
 use crate::config::Config;
 use crate::db::Db;
@@ -22,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::vault::Vault;
 use crate::web::contract::{self, Contract};
 use crate::web::{frame, verbs};
-use crate::{auth, figures, health, imports, integrity, reports, resources};
+use crate::{audit, auth, figures, health, imports, integrity, reports, resources};
 
 /// How soon a changed key file counts: a stolen key must be dead within a minute.
 const KEYS_READ_EVERY: Duration = Duration::from_secs(30);
@@ -34,6 +37,9 @@ pub struct Facts {
     /// The address that callers use.
     pub public_url: String,
     pub body_within: Duration,
+    pub refusals: Refusals,
+    /// Held by who verifies the audit log.
+    pub verifying: Semaphore,
     head_within: Duration,
     draining: AtomicBool,
 }
@@ -80,6 +86,8 @@ impl Service {
                 behind_tls: config.behind_tls,
                 public_url: config.public_url.clone(),
                 body_within: config.body_within,
+                refusals: Refusals::default(),
+                verifying: Semaphore::new(1),
                 head_within: config.head_within,
                 draining: AtomicBool::new(false),
             }),
@@ -94,6 +102,8 @@ fn annotated(config: &mut ServiceConfig<'_>) {
     auth::mount(config);
     config
         .service(resources::persons::reveal)
+        .service(audit::api::verification)
+        .service(audit::api::checkpoints)
         .service(figures::catalogue_of)
         .service(figures::one)
         .service(reports::annual_report)
@@ -125,6 +135,7 @@ pub fn document() -> Value {
     document["servers"] = json!([{"url": "/", "description": "This server"}]);
     document["tags"] = json!([
         {"name": "auth", "description": "登录与权限 / Signing in, and what one may do"},
+        {"name": "audit", "description": "审计日志的校验 / Proof that the audit log is whole"},
         {"name": "imports", "description": "导入 / Files in"},
         {"name": "figures", "description": "指标与报告 / Figures and the report, each linked to its records"},
         {"name": "service", "description": "运行状态 / The service itself"},
@@ -183,6 +194,7 @@ pub async fn serve_until_told(
             }
         }
     });
+    actix_web::rt::spawn(keep_the_log(service.clone()));
     let server = serve(service, listener, workers, connections_to_database)?;
     let handle = server.handle();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -199,6 +211,17 @@ pub async fn serve_until_told(
         handle.stop(true).await;
     });
     server.await
+}
+
+/// Each second seals what has been written into the audit log, and tells how many refusals a minute has left out.
+async fn keep_the_log(service: Service) {
+    let mut failing = false;
+    for second in 0_u64.. {
+        let outcome = seal::catch_up(&service.db, &service.auth.keys(), seal::back_in(second)).await;
+        seal::told(&mut failing, &outcome);
+        service.facts.refusals.note(&service.db, None);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Serves on a listener until its handle is told to stop; then lets what runs finish.

@@ -80,9 +80,9 @@ checks! {
         "HAVING sum(CASE WHEN d.state IN ('paid', 'delivered', 'acknowledged', 'reversed') THEN 0 ELSE 1 END) = 0 "
         "AND (sum(d.amount_fen) <> b.control_fen OR sum(d.people) <> b.control_people)";
     "changes_audited", "每次变更都有审计记录", "each change of money left one audit event",
-        "SELECT d.id AS id FROM disbursements d WHERE d.version <> (SELECT count(*) FROM audit_events a WHERE a.record_id = d.id AND a.resource = 'disbursements' "
+        "SELECT d.id AS id FROM disbursements d WHERE d.version <> (SELECT count(*) FROM audit_events a WHERE a.record_id = d.id AND a.resource = 'disbursements' AND a.outcome = 'done' "
         "AND a.action IN ('create', 'update', 'submit', 'return', 'approve', 'reject', 'pay', 'deliver', 'acknowledge', 'cancel', 'reverse')) "
-        "UNION ALL SELECT v.id AS id FROM vouchers v WHERE v.version <> (SELECT count(*) FROM audit_events a WHERE a.record_id = v.id AND a.resource = 'vouchers' "
+        "UNION ALL SELECT v.id AS id FROM vouchers v WHERE v.version <> (SELECT count(*) FROM audit_events a WHERE a.record_id = v.id AND a.resource = 'vouchers' AND a.outcome = 'done' "
         "AND a.action IN ('create', 'update', 'submit', 'return', 'post', 'cancel', 'reverse'))";
     "closure_is_the_tree", "机构层级表与上下级关系一致", "the closure of the tree of organizations is what the parents say",
         "WITH RECURSIVE paths (ancestor_id, descendant_id, depth) AS ("

@@ -13,9 +13,9 @@
 //! | [`web`] | shapes, pages, versions, idempotency, and the verbs that every resource has |
 //! | [`types`] | ids, instants, dictionaries, identifiers |
 //! | [`vault`] | sealing of personal identifiers |
-//! | [`audit`] | who did what, in the transaction of the deed |
 //! | [`ledger`] | what happened to money, in entries that are only added |
 //! | [`integrity`] | what is told twice, compared |
+//! | [`audit`] | who did what, in the transaction of the deed, and the chain that shows if that was changed |
 //! | [`imports`] | files into records |
 //! | [`demo`] | the records of 2022 as files, and the demonstration that loads them over HTTP |
 //! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
@@ -42,6 +42,7 @@
 //! | 撤销称号 | revoke | | 同意，撤回同意 | consent, withdraw |
 //! | 疑似重复人员 | person duplicate | | 人员合并 | person merge |
 //! | 宣传品，出入库 | goods, movement | | 年度工作报告 | annual report |
+//! | 审计记录 | audit event | | 链环，检查点 | link, checkpoint |
 //!
 //! # Where this differs from the first design
 //!

@@ -37,7 +37,7 @@ fn line(out: &mut impl Write, record: &log::Record<'_>) -> std::io::Result<()> {
 /// Starts logging by `YIYONG_LOG`, or else from this level on; a second start changes nothing.
 pub fn start(level: &str) {
     let filter = env_logger::Env::default().filter_or("YIYONG_LOG", level);
-    let _ = env_logger::Builder::from_env(filter).format(|out, record| line(out, record)).try_init();
+    let _ = env_logger::Builder::from_env(filter).format(line).try_init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, |l| format!("{}:{}", l.file(), l.line()));
         log::error!("a panic at {place}");

@@ -9,12 +9,15 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use futures_util::future::{Either, select};
 use yiyong::app::{self, Service};
+use yiyong::audit::api::{CheckpointQuery, checkpoints_of};
+use yiyong::audit::seal::{Checkpoint, read_kept};
+use yiyong::audit::verify::{self, Asked};
 use yiyong::auth::UserKind;
 use yiyong::auth::operator::{self, NewOperatorUser};
 use yiyong::config::{self, Config};
 use yiyong::db::migrations;
 use yiyong::demo::{self, Account};
-use yiyong::error::Error;
+use yiyong::error::{Error, Language};
 use yiyong::logging;
 use yiyong::policy::Role;
 use yiyong::resources::persons::{self, Resealed};
@@ -45,9 +48,33 @@ enum Command {
     Health,
     /// Print the OpenAPI document.
     Openapi,
+    /// The audit log: whether it is whole, and what to keep elsewhere.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Users, from the command line: for the first administrator.
     #[command(subcommand)]
     User(UserCommand),
+}
+
+#[derive(Subcommand)]
+enum AuditCommand {
+    /// Walk along the whole log and name what was changed, is missing, or stands in another's place; fails if anything does.
+    Verify {
+        /// Checkpoints that were kept elsewhere, as `checkpoints` gave them: they show what was cut off at the end.
+        #[arg(long)]
+        checkpoints: Option<std::path::PathBuf>,
+        #[arg(long)]
+        from: Option<chrono::NaiveDate>,
+        #[arg(long)]
+        to: Option<chrono::NaiveDate>,
+    },
+    /// Print the signed checkpoints, to be kept where nobody can change both them and the database.
+    Checkpoints {
+        #[arg(long)]
+        from: Option<chrono::NaiveDate>,
+        #[arg(long)]
+        to: Option<chrono::NaiveDate>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -82,10 +109,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), String> {
     match command {
-        Command::Openapi => {
-            let text = serde_json::to_string_pretty(&app::document()).map_err(|e| e.to_string())?;
-            writeln!(std::io::stdout(), "{text}").map_err(|e| e.to_string())
-        }
+        Command::Openapi => print(&app::document()),
         Command::Migrate => {
             let config = Config::from_env()?;
             for step in migrate(&config)? {
@@ -122,6 +146,21 @@ fn run(command: Command) -> Result<(), String> {
             let address = config::own_address()?;
             let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(2))).build().into();
             agent.get(format!("http://{address}/health/live")).call().map(|_| ()).map_err(|e| format!("{address} is not well: {e}"))
+        }
+        Command::Audit(AuditCommand::Verify { checkpoints, from, to }) => {
+            let kept = checkpoints.map(|path| kept_checkpoints(&path)).transpose()?.unwrap_or_default();
+            let service = Service::new(&Config::from_env()?)?;
+            let asked = Asked { from, to, kept, ..Asked::default() };
+            let found = on_this_thread(verify::verify(&service.db, service.auth.keys(), asked, Language::Zh))?;
+            print(&found)?;
+            match found.faults.len() {
+                0 => Ok(()),
+                n => Err(format!("the audit log is not whole: {n} faults are named above")),
+            }
+        }
+        Command::Audit(AuditCommand::Checkpoints { from, to }) => {
+            let service = Service::new(&Config::from_env()?)?;
+            print(&on_this_thread(checkpoints_of(&service.db, service.auth.keys(), CheckpointQuery { from, to }))?)
         }
         Command::Serve => serve(&Config::from_env()?),
         Command::Demo => demonstrate(),
@@ -224,6 +263,20 @@ fn password() -> Result<zeroize::Zeroizing<String>, String> {
     let mut text = zeroize::Zeroizing::new(String::new());
     std::io::stdin().take(2048).read_to_string(&mut text).map_err(|e| e.to_string())?;
     Ok(zeroize::Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+}
+
+fn print(value: &impl serde::Serialize) -> Result<(), String> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| e.to_string())?;
+    writeln!(std::io::stdout(), "{text}").map_err(|e| e.to_string())
+}
+
+fn on_this_thread<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, String> {
+    actix_web::rt::System::new().block_on(work).map_err(told)
+}
+
+fn kept_checkpoints(path: &std::path::Path) -> Result<Vec<Checkpoint>, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    read_kept(&text).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 fn told(error: Error) -> String {

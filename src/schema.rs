@@ -148,6 +148,33 @@ diesel::table! {
         organization_id -> Nullable<Uuid>,
         request_id -> Text,
         detail -> Nullable<Text>,
+        address -> Nullable<Text>,
+        outcome -> Text,
+        person_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::Uuid;
+
+    audit_links (sequence) {
+        sequence -> BigInt,
+        day -> Date,
+        event_id -> Uuid,
+        version -> Integer,
+        hash -> Binary,
+    }
+}
+
+diesel::table! {
+    audit_checkpoints (day) {
+        day -> Date,
+        sequence -> BigInt,
+        count -> BigInt,
+        hash -> Binary,
+        kid -> Text,
+        signature -> Text,
     }
 }
 
@@ -931,7 +958,9 @@ diesel::allow_columns_to_appear_in_same_group_by_clause!(
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     appointments,
+    audit_checkpoints,
     audit_events,
+    audit_links,
     budgets,
     campaign_events,
     campaigns,

@@ -61,7 +61,7 @@ pub fn operation(conn: &mut AnyConnection, paths: &[String]) -> Operation {
     let sent_for = |path: &String| match path.split_once('?') {
         Some((_, query)) => {
             let mut pairs = Pairs::parse(query).expect("a query");
-            let window = Window::take(&mut pairs).expect("a window");
+            let window = Window::take(&mut pairs, verbs.sorts()).expect("a window");
             let filter = pairs.into_json(verbs.filter_shape()).expect("a filter");
             list(conn, verbs, &clerk, &filter, &window)
         }

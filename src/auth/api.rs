@@ -67,13 +67,14 @@ struct SignedIn {
 
 fn deed(request: &HttpRequest, actor_id: Option<Id>) -> Deed {
     use actix_web::HttpMessage;
-    let request_id = request.extensions().get::<frame::RequestFacts>().map(|facts| facts.request_id.clone()).unwrap_or_default();
-    Deed { actor_id, request_id, once: None, rolled_back: false }
+    let facts = request.extensions().get::<frame::RequestFacts>().cloned();
+    let (request_id, address) = facts.map(|facts| (facts.request_id, facts.address)).unwrap_or_default();
+    Deed { actor_id, request_id, address, once: None, rolled_back: false }
 }
 
 /// The way in, for people and programs alike: the same answer for whatever is wrong.
 async fn sign_in(request: &HttpRequest, auth: &Auth, db: &Db, credentials: Credentials, kind: UserKind) -> Result<SignedIn> {
-    type Row = (Id, String, UserStatus, UserKind, bool, i32, Option<Instant>);
+    type Row = (Id, String, UserStatus, UserKind, bool, i32, Option<Instant>, Option<Id>);
     let wait = |seconds: u32| Error::new(Code::TooManyRequests).retry_after(seconds);
     let address = auth.throttle.address(request);
     if let Some(seconds) = address.and_then(|address| auth.throttle.address_wait(address)) {
@@ -92,6 +93,7 @@ async fn sign_in(request: &HttpRequest, auth: &Auth, db: &Db, credentials: Crede
                     users::must_change_password,
                     users::failed_attempts,
                     users::locked_until,
+                    users::organization_id,
                 ))
                 .first(conn)
                 .optional()?)
@@ -120,6 +122,7 @@ async fn sign_in(request: &HttpRequest, auth: &Auth, db: &Db, credentials: Crede
         .await?;
     drop(turn);
     let known = user.as_ref().map(|user| (user.0, user.5));
+    let organization_id = user.as_ref().and_then(|user| user.7);
     let admitted = user.filter(|(_, _, status, user_kind, ..)| right && *status == UserStatus::Active && *user_kind == kind);
     let Some((user_id, _, _, _, must_change_password, ..)) = admitted else {
         if let Some(address) = address {
@@ -131,17 +134,18 @@ async fn sign_in(request: &HttpRequest, auth: &Auth, db: &Db, credentials: Crede
             _ => {}
         }
         // An unknown name costs a write as well, so that time doesn't tell it either. What was typed isn't noted: it
-        // may have been the password.
-        let user_id = known.map(|(user_id, _)| user_id);
+        // may have been the password. Nor is the account's owner said to have done it.
+        let named = known.map(|(user_id, _)| (user_id, json!({"username": credentials.username})));
         let counted = known.filter(|_| familiar.is_none());
-        db.write_value(deed(request, user_id), move |tx| {
+        db.write_value(deed(request, None), move |tx| {
             if let Some((user_id, failures)) = counted {
                 let until = throttle::wait_seconds(failures + 1).map(|seconds| tx.now.plus_seconds(seconds));
                 diesel::update(users::table.filter(users::id.eq(user_id)))
                     .set((users::failed_attempts.eq(users::failed_attempts + 1), users::locked_until.eq(until)))
                     .execute(tx.conn)?;
             }
-            tx.audit("login_failed", "users", user_id, None, None);
+            let (user_id, detail) = named.as_ref().map(|(user_id, detail)| (*user_id, detail)).unzip();
+            tx.audit("login_failed", "users", user_id, organization_id, detail).refused();
             Ok(())
         })
         .await?;
@@ -156,7 +160,7 @@ async fn sign_in(request: &HttpRequest, auth: &Auth, db: &Db, credentials: Crede
                 diesel::update(users::table.filter(users::id.eq(user_id))).set(users::password_hash.eq(hash)).execute(tx.conn)?;
             }
             let begun = session::begin(tx, user_id, kind == UserKind::Person)?;
-            tx.audit("login", "users", Some(user_id), None, None);
+            tx.audit("login", "users", Some(user_id), organization_id, None);
             Ok(begun)
         })
         .await?;
@@ -262,7 +266,10 @@ pub async fn logout(request: HttpRequest, caller: Caller, db: web::Data<Db>) -> 
 pub async fn revoke(request: HttpRequest, db: web::Data<Db>, mut payload: web::Payload) -> Result<HttpResponse> {
     let given: RefreshToken = body::typed(&request, &mut payload).await?;
     db.write_value(deed(&request, None), move |tx| match session::of_token(tx, &given.refresh_token)? {
-        Some(session_id) => session::end(tx, session_id, "revoked"),
+        Some(session_id) => {
+            tx.audit("logout", "sessions", Some(session_id), None, None);
+            session::end(tx, session_id, "revoked")
+        }
         None => Ok(()),
     })
     .await?;

@@ -26,7 +26,7 @@ use crate::error::{Code, Error, Language, Result, Says};
 use crate::policy::{Actor, Grant, Role};
 use crate::schema::{role_grants, sessions, users};
 use crate::types::{Id, Instant, business_today, text_enum};
-use crate::web::frame::RequestFacts;
+use crate::web::frame::{CalledBy, RequestFacts};
 
 text_enum! {
     /// A person who signs in, or a program.
@@ -83,8 +83,14 @@ impl Auth {
         Ok(Self { key_files, issuer, audience, keys, actors: Mutex::default(), throttle })
     }
 
-    fn keys(&self) -> Arc<Keys> {
+    /// The keys as last read.
+    pub fn keys(&self) -> Arc<Keys> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where a request comes from; `None` where only a proxy is known.
+    pub fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
+        self.throttle.address(request)
     }
 
     /// Reads the key files again; tells whether they have changed. Files that can't be read change nothing.
@@ -191,6 +197,7 @@ pub struct Caller {
     pub actor: Arc<Actor>,
     pub request_id: String,
     pub language: Language,
+    pub address: Option<IpAddr>,
 }
 
 impl actix_web::FromRequest for Caller {
@@ -212,9 +219,10 @@ impl actix_web::FromRequest for Caller {
             let auth = request.app_data::<web::Data<Auth>>().cloned().ok_or_else(missing)?;
             let db = request.app_data::<web::Data<Db>>().cloned().ok_or_else(missing)?;
             let actor = auth.actor(&db, &token).await?;
+            request.extensions_mut().insert(CalledBy(actor.id));
             let facts = request.extensions().get::<RequestFacts>().cloned();
-            let facts = facts.unwrap_or(RequestFacts { request_id: String::new(), language: Language::Zh });
-            Ok(Self { actor, request_id: facts.request_id, language: facts.language })
+            let facts = facts.unwrap_or(RequestFacts { request_id: String::new(), language: Language::Zh, address: None });
+            Ok(Self { actor, request_id: facts.request_id, language: facts.language, address: facts.address })
         })
     }
 }

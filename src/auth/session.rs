@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use diesel::prelude::*;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::db::Tx;
@@ -119,7 +120,7 @@ pub fn refresh(tx: &mut Tx<'_>, token: &str) -> Result<Refreshed> {
         return Ok(successor(tx, token)?.map_or(Refreshed::Refused, renewed));
     }
     end(tx, session_id, "refresh token used twice")?;
-    tx.audit("refresh_reuse", "sessions", Some(session_id), None, None);
+    tx.audit("refresh_reuse", "sessions", Some(session_id), None, Some(&json!({"user_id": user_id}))).refused();
     Ok(Refreshed::Refused)
 }
 

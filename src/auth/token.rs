@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -42,12 +42,15 @@ struct Verifier {
     kid: String,
     x: String,
     key: DecodingKey,
+    public: VerifyingKey,
 }
 
 /// The signing key, and the older ones whose tokens still count.
 pub struct Keys {
     kid: String,
     signing: EncodingKey,
+    /// The same key, for what isn't a token: checkpoints of the audit log.
+    seal: SigningKey,
     verifiers: Vec<Verifier>,
     issuer: String,
     audience: String,
@@ -67,7 +70,7 @@ fn verifier(pem: &str) -> Result<Verifier, String> {
     // RFC 7638: the thumbprint of the members that make the key, in the order of their names.
     let kid = URL_SAFE_NO_PAD.encode(Sha256::digest(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#)));
     let key = DecodingKey::from_ed_components(&x).map_err(|e| e.to_string())?;
-    Ok(Verifier { kid, x, key })
+    Ok(Verifier { kid, x, key, public })
 }
 
 impl Keys {
@@ -90,7 +93,8 @@ impl Keys {
             verifiers.push(verifier(pem).map_err(|e| format!("YIYONG_OTHER_SIGNING_KEY_FILES: {e}"))?);
         }
         let signing = EncodingKey::from_ed_pem(signing_pem.as_bytes()).map_err(|e| e.to_string())?;
-        Ok(Self { kid, signing, verifiers, issuer, audience, seen: Mutex::default() })
+        let seal = SigningKey::from_pkcs8_pem(signing_pem).map_err(|e| e.to_string())?;
+        Ok(Self { kid, signing, seal, verifiers, issuer, audience, seen: Mutex::default() })
     }
 
     /// A new signing key.
@@ -107,6 +111,23 @@ impl Keys {
             .map(|v| json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": v.kid, "x": v.x}))
             .collect();
         json!({ "keys": keys })
+    }
+
+    /// Of the key that signs.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// A signature in base64url. No token reads like what is signed here, which begins with a name of its own.
+    pub fn sign(&self, message: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(self.seal.sign(message).to_bytes())
+    }
+
+    /// Whether a key has signed this; `None` when it isn't one of ours.
+    pub fn has_signed(&self, kid: &str, message: &[u8], signature: &str) -> Option<bool> {
+        let verifier = self.verifiers.iter().find(|v| v.kid == kid)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
+        Some(signature.is_some_and(|signature| verifier.public.verify_strict(message, &signature).is_ok()))
     }
 
     pub fn issue(&self, user_id: Id, username: &str, session_id: Id, now: Instant) -> Result<String> {

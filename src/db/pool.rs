@@ -200,6 +200,13 @@ impl Db {
         self.block(false, move |until| db.run_until(until, true, work)).await
     }
 
+    /// Reads that together may take as long as they need, such as a walk through a whole table: one turn for all of them,
+    /// and a connection for each by [`Db::run`].
+    pub async fn read_long<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
+        let db = self.clone();
+        self.block_in_turn(false, move |_| work(&db)).await
+    }
+
     /// Runs work that takes a connection, in its turn. It is told until when it is waited for.
     pub(super) async fn block<T: Send + 'static>(
         &self,
@@ -221,9 +228,13 @@ impl Db {
     }
 
     /// Like [`Db::block`] of a write, but once its turn has come the work may take as long as it needs: an import.
-    pub(super) async fn block_in_turn<T: Send + 'static>(&self, work: impl FnOnce(Instant) -> Result<T> + Send + 'static) -> Result<T> {
+    pub(super) async fn block_in_turn<T: Send + 'static>(
+        &self,
+        writes: bool,
+        work: impl FnOnce(Instant) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let until = Instant::now() + self.answer_within;
-        let both = async { Ok((self.pen(true).await?, self.turn().await?)) };
+        let both = async { Ok((self.pen(writes).await?, self.turn().await?)) };
         let held = tokio::time::timeout_at(until.into(), both).await.unwrap_or_else(|_| Err(Error::database_away()))?;
         self.block_long(move || {
             let result = work(until);

@@ -1,6 +1,7 @@
 //! The one way to change anything: a transaction that holds the deed, its audit events and its idempotency record.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant as Clock;
 
@@ -23,6 +24,8 @@ pub struct Deed {
     /// `None` for the command line.
     pub actor_id: Option<Id>,
     pub request_id: String,
+    /// Where the request came from, where that is known.
+    pub address: Option<IpAddr>,
     pub once: Option<Once>,
     /// Undo everything at the end, whatever came out: a dry run.
     pub rolled_back: bool,
@@ -31,7 +34,7 @@ pub struct Deed {
 impl Deed {
     /// A deed of the command line.
     pub fn of_operator(request_id: &str) -> Self {
-        Self { actor_id: None, request_id: request_id.to_owned(), once: None, rolled_back: false }
+        Self { actor_id: None, request_id: request_id.to_owned(), address: None, once: None, rolled_back: false }
     }
 }
 
@@ -62,6 +65,7 @@ pub struct Tx<'a> {
     pub now: Instant,
     pub actor_id: Option<Id>,
     request_id: &'a str,
+    address: Option<IpAddr>,
     events: Vec<audit::Event>,
     standing_changed: bool,
 }
@@ -77,7 +81,8 @@ impl Tx<'_> {
         self.standing_changed = true;
     }
 
-    /// Notes what was done. The events are written with the deed, or not at all.
+    /// Notes what was done, and returns the event for what else is to be said of it. The events are written with the deed,
+    /// or not at all.
     pub fn audit(
         &mut self,
         action: &'static str,
@@ -85,7 +90,8 @@ impl Tx<'_> {
         record_id: Option<Id>,
         organization_id: Option<Id>,
         detail: Option<&Value>,
-    ) {
+    ) -> &mut audit::Event {
+        let place = self.events.len();
         self.events.push(audit::Event {
             id: Id::new(),
             at: self.now,
@@ -96,7 +102,11 @@ impl Tx<'_> {
             organization_id,
             request_id: self.request_id.to_owned(),
             detail: detail.map(Value::to_string),
+            address: self.address.map(|address| address.to_string()),
+            outcome: audit::AuditOutcome::Done,
+            person_id: None,
         });
+        &mut self.events[place]
     }
 
     /// A part that is undone as a whole when it fails, while the transaction goes on: a savepoint.
@@ -176,7 +186,7 @@ impl Db {
     /// A write that may take as long as it needs.
     pub async fn write_long(&self, deed: Deed, work: impl FnMut(&mut Tx<'_>) -> Result<Reply> + Send + 'static) -> Result<Reply> {
         let db = self.clone();
-        self.block_in_turn(move |until| db.write_until(until, &deed, work)).await
+        self.block_in_turn(true, move |until| db.write_until(until, &deed, work)).await
     }
 
     /// A write whose outcome is a value of the service's own and no reply.
@@ -311,6 +321,7 @@ fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut
         now,
         actor_id: deed.actor_id,
         request_id: &deed.request_id,
+        address: deed.address,
         events: Vec::new(),
         standing_changed: false,
     };

@@ -74,6 +74,9 @@ impl Viewed for Appointment {
     fn organization_id(&self) -> Option<Id> {
         Some(self.organization_id)
     }
+    fn person_id(&self) -> Option<Id> {
+        Some(self.person_id)
+    }
 }
 
 /// What may be written of an appointment.

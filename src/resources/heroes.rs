@@ -142,6 +142,9 @@ impl Viewed for Hero {
     fn organization_id(&self) -> Option<Id> {
         Some(self.organization_id)
     }
+    fn person_id(&self) -> Option<Id> {
+        Some(self.person_id)
+    }
 }
 
 /// What may be written of a hero.

@@ -62,6 +62,9 @@ impl Viewed for Membership {
     fn organization_id(&self) -> Option<Id> {
         Some(self.organization_id)
     }
+    fn person_id(&self) -> Option<Id> {
+        Some(self.volunteer.person_id)
+    }
 }
 
 /// What may be written of a membership.

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod appointments;
+pub mod audit_events;
 pub mod budgets;
 pub mod campaign_events;
 pub mod campaigns;
@@ -81,5 +82,6 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<ledger_transactions::LedgerTransactions>::new())),
         Box::leak(Box::new(Of::<users::Users>::new())),
         Box::leak(Box::new(Of::<role_grants::RoleGrants>::new())),
+        Box::leak(Box::new(Of::<audit_events::AuditEvents>::new())),
     ]
 }

@@ -80,6 +80,9 @@ impl Viewed for Person {
     fn organization_id(&self) -> Option<Id> {
         Some(self.organization_id)
     }
+    fn person_id(&self) -> Option<Id> {
+        Some(self.id)
+    }
 }
 
 /// The person whom another record is about, as that record shows them.
@@ -536,7 +539,8 @@ pub fn rewrite(tx: &mut Tx<'_>, scope: &Scope, id: Id, part: PersonPart) -> Resu
         ));
     }
     let after = Persons::update(tx, scope, &before, wanted)?;
-    tx.audit(Action::Update.code(), Persons::NAME, Some(id), Some(after.organization_id), Some(&difference(&before, &after)?));
+    let changes = difference(&before, &after)?;
+    tx.audit(Action::Update.code(), Persons::NAME, Some(id), Some(after.organization_id), Some(&changes)).about(Some(id));
     Ok(after)
 }
 
@@ -727,7 +731,8 @@ pub async fn reveal(request: HttpRequest, caller: Caller, db: web::Data<Db>, mut
             }
             let person = Persons::find(tx.conn, &scope, id)?;
             let (id_number, phone) = opened(tx, Some(&scope), id)?;
-            tx.audit(Action::Reveal.code(), Persons::NAME, Some(id), Some(person.organization_id), Some(&json!({"reason": given.reason})));
+            let detail = json!({"reason": given.reason});
+            tx.audit(Action::Reveal.code(), Persons::NAME, Some(id), Some(person.organization_id), Some(&detail)).about(Some(id));
             let body = serde_json::to_vec(&Revealed { id_number, phone }).map_err(Error::internal)?;
             Ok(Reply { status: 200, location: None, etag: None, body, replayed: false })
         })

@@ -62,6 +62,9 @@ impl Viewed for User {
     fn organization_id(&self) -> Option<Id> {
         self.organization_id
     }
+    fn person_id(&self) -> Option<Id> {
+        self.person_id
+    }
 }
 
 /// What may be written of a user. A new person must change the initial password at the first sign-in; a program keeps

@@ -86,6 +86,9 @@ impl Viewed for Volunteer {
     fn organization_id(&self) -> Option<Id> {
         Some(self.organization_id)
     }
+    fn person_id(&self) -> Option<Id> {
+        Some(self.person_id)
+    }
 }
 
 /// The volunteer whom another record is about, as that record shows them.
@@ -97,6 +100,8 @@ pub struct VolunteerBrief {
     pub code: String,
     #[diesel(select_expression = p::name, select_expression_type = p::name)]
     pub name: String,
+    #[serde(skip)]
+    pub person_id: Id,
     #[serde(skip)]
     pub version: i32,
     /// Of the person, whose name this is.
@@ -359,7 +364,8 @@ impl Resource for Volunteers {
         let registered = persons::register(tx, scope, new, |n| format!("/{}/person", places[n]))?;
         for (place, person) in places.iter().zip(registered) {
             let detail = serde_json::to_value(&person).map_err(Error::internal)?;
-            tx.audit(Action::Create.code(), persons::Persons::NAME, Some(person.id), Some(person.organization_id), Some(&detail));
+            tx.audit(Action::Create.code(), persons::Persons::NAME, Some(person.id), Some(person.organization_id), Some(&detail))
+                .about(Some(person.id));
             people[*place] = Some(person.into());
         }
         let now = tx.now;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::path::ParameterIn;
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use super::page::{DEFAULT_LIMIT, GREATEST_LIMIT, Sort};
+use super::page::{DEFAULT_LIMIT, GREATEST_LIMIT};
 use super::resource::Resource;
 use super::shape::Shape;
 use super::verbs::{BATCH_LIMIT, StepFacts};
@@ -133,7 +133,7 @@ pub fn describe<R: Resource>(steps: Vec<StepFacts>, document: &mut Value) {
 
     let mut list_parameters = parameters_of::<R::Filter>();
     list_parameters.extend([
-        json!({"name": "sort", "in": "query", "description": "Order; `-` is descending.", "schema": {"type": "string", "enum": Sort::CODES, "default": "-created_at"}}),
+        json!({"name": "sort", "in": "query", "description": "Order; `-` is descending.", "schema": {"type": "string", "enum": R::SORTS, "default": "-created_at"}}),
         json!({"name": "limit", "in": "query", "description": "Records a page.", "schema": {"type": "integer", "minimum": 1, "maximum": GREATEST_LIMIT, "default": DEFAULT_LIMIT}}),
         json!({"name": "cursor", "in": "query", "description": "`next_cursor` of the page before, with the same filter and sort.", "schema": {"type": "string"}}),
         json!({"name": "count", "in": "query", "description": "Whether to count all matching records into `total`.", "schema": {"type": "boolean", "default": false}}),

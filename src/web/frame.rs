@@ -1,6 +1,7 @@
 //! The outermost ring of every request: its id and language, the limits of its head, the security headers of its
 //! answer, the problem document of its refusal, the log line and the metrics. A panic ends here and not the process.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -9,11 +10,14 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
 
 use super::contract::Contract;
 use crate::app::Facts;
+use crate::audit::refusals;
+use crate::auth::Auth;
+use crate::db::Db;
 use crate::error::{Code, Error, Language};
 use crate::types::Id;
 
@@ -25,7 +29,13 @@ const HEADERS_LIMIT: usize = 32 * 1024;
 pub struct RequestFacts {
     pub request_id: String,
     pub language: Language,
+    /// Where the request comes from, where that is known.
+    pub address: Option<IpAddr>,
 }
+
+/// Who is calling, for the ring: put among a request's extensions when that is known.
+#[derive(Debug, Clone, Copy)]
+pub struct CalledBy(pub Id);
 
 /// Chinese, unless English is preferred to it.
 pub fn language(headers: &HeaderMap) -> Language {
@@ -172,7 +182,8 @@ pub async fn frame(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let begun = Instant::now();
-    let facts = RequestFacts { request_id: request_id(request.headers()), language: language(request.headers()) };
+    let address = request.app_data::<web::Data<Auth>>().cloned().and_then(|auth| auth.address(request.request()));
+    let facts = RequestFacts { request_id: request_id(request.headers()), language: language(request.headers()), address };
     let path = request.path().to_owned();
     let method = request.method().clone();
     let server = request.app_data::<web::Data<Facts>>().cloned();
@@ -207,6 +218,9 @@ pub async fn frame(
             let allowed = (ours.is_none() && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED))
                 .then(|| response.request().app_data::<web::Data<Contract>>().and_then(|contract| contract.methods(&path)))
                 .flatten();
+            if let Some(code) = ours.as_ref().map(|error| error.code).filter(|code| refusals::Refusal::is_told(*code)) {
+                note_refusal(server.as_deref().map(AsRef::as_ref), response.request(), &method, &facts, code);
+            }
             let error = ours.unwrap_or_else(|| if allowed.is_some() { Error::new(Code::MethodNotAllowed) } else { named(status) });
             let document = problem(&error, &facts, &path);
             let cors: Vec<(HeaderName, HeaderValue)> = response
@@ -231,6 +245,14 @@ pub async fn frame(
     let pattern = response.request().match_pattern();
     record(server.as_deref().map(AsRef::as_ref), &method, pattern, &path, response.status(), begun, &facts);
     Ok(response)
+}
+
+/// Who may not has an event in the audit log, which is written while the answer goes out.
+fn note_refusal(server: Option<&Facts>, request: &HttpRequest, method: &Method, facts: &RequestFacts, code: Code) {
+    let (Some(server), Some(db)) = (server, request.app_data::<web::Data<Db>>()) else { return };
+    let actor_id = request.extensions().get::<CalledBy>().map(|caller| caller.0);
+    let refusal = refusals::Refusal::of(request, method, &facts.request_id, facts.address, actor_id, code);
+    server.refusals.note(db, Some(refusal));
 }
 
 /// One line of the log and one count, without the query string, which may hold names.

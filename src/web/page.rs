@@ -27,6 +27,8 @@ pub enum Sort {
 
 impl Sort {
     pub const CODES: [&'static str; 4] = ["created_at", "-created_at", "code", "-code"];
+    /// Of records without a code.
+    pub const IN_TIME: [&'static str; 2] = ["created_at", "-created_at"];
 
     fn parse(text: &str) -> Option<Self> {
         serde_json::from_value(text.into()).ok()
@@ -56,19 +58,16 @@ pub struct Window {
 }
 
 impl Window {
-    /// Takes the parameters of paging out of a query; what is left is the filter, to which a cursor is bound.
-    pub fn take(pairs: &mut Pairs) -> Result<Self> {
+    /// Takes the parameters of paging out of a query, with the orders that the list has; what is left is the filter, to
+    /// which a cursor is bound.
+    pub fn take(pairs: &mut Pairs, sorts: &[&str]) -> Result<Self> {
         let mut faults = Vec::new();
         let mut wrong =
             |name: &str, zh: String, en: String| faults.push(Fault::new(format!("/{name}"), "invalid_parameter", Says::new(zh, en)));
         let sort = match pairs.take("sort") {
             None => Sort::Newest,
-            Some(text) => Sort::parse(&text).unwrap_or_else(|| {
-                wrong(
-                    "sort",
-                    format!("应为下列之一：{}", Sort::CODES.join("、")),
-                    format!("this should be one of: {}", Sort::CODES.join(", ")),
-                );
+            Some(text) => Sort::parse(&text).filter(|_| sorts.contains(&&*text)).unwrap_or_else(|| {
+                wrong("sort", format!("应为下列之一：{}", sorts.join("、")), format!("this should be one of: {}", sorts.join(", ")));
                 Sort::Newest
             }),
         };
@@ -136,8 +135,27 @@ impl Cursor {
     }
 }
 
-/// Orders a boxed query, begins it after the cursor and ends it after one page (and one row).
+/// Orders a boxed query, begins it after the cursor and ends it after one page (and one row). With `in_time` of a table
+/// without codes.
 macro_rules! windowed {
+    (in_time $query:expr, $table:ident, $window:expr) => {{
+        let window: &$crate::web::Window = $window;
+        let mut query = $query.limit(window.fetch());
+        match window.sort {
+            $crate::web::Sort::Oldest | $crate::web::Sort::CodeUp => {
+                if let Some(after) = &window.after {
+                    query = query.filter($table::id.gt(after.id));
+                }
+                query.order($table::id.asc())
+            }
+            $crate::web::Sort::Newest | $crate::web::Sort::CodeDown => {
+                if let Some(after) = &window.after {
+                    query = query.filter($table::id.lt(after.id));
+                }
+                query.order($table::id.desc())
+            }
+        }
+    }};
     ($query:expr, $table:ident, $window:expr) => {{
         let window: &$crate::web::Window = $window;
         let mut query = $query.limit(window.fetch());
@@ -176,15 +194,21 @@ pub(crate) use windowed;
 /// A scope that is a small part of all records is sought by organization, which gathers all its rows and sorts them. So
 /// the ids are found first, from the index alone, and only the page's own records are read.
 macro_rules! page {
-    ($conn:expr, $scope:expr, $query:expr, $table:ident, $window:expr, $rows:ident => $select:expr) => {{
+    (in_time $conn:expr, $scope:expr, $query:expr, $table:ident, $window:expr, $rows:ident => $select:expr) => {
+        $crate::web::page!(@ (in_time) $conn, $scope, $query, $table, $window, $rows => $select)
+    };
+    (@ ($($how:ident)?) $conn:expr, $scope:expr, $query:expr, $table:ident, $window:expr, $rows:ident => $select:expr) => {{
         let $rows = if $scope.gathers() {
-            let ids: Vec<$crate::types::Id> = $crate::web::windowed!($query, $table, $window).select($table::id).load($conn)?;
+            let ids: Vec<$crate::types::Id> = $crate::web::windowed!($($how)? $query, $table, $window).select($table::id).load($conn)?;
             let found = $table::table.filter($table::id.eq_any(ids)).into_boxed::<$crate::db::Any>();
-            $crate::web::windowed!(found, $table, $window)
+            $crate::web::windowed!($($how)? found, $table, $window)
         } else {
-            $crate::web::windowed!($query, $table, $window)
+            $crate::web::windowed!($($how)? $query, $table, $window)
         };
         $select.load($conn)?
     }};
+    ($conn:expr, $scope:expr, $query:expr, $table:ident, $window:expr, $rows:ident => $select:expr) => {
+        $crate::web::page!(@ () $conn, $scope, $query, $table, $window, $rows => $select)
+    };
 }
 pub(crate) use page;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
-use super::{Window, shape::Shape};
+use super::{Sort, Window, shape::Shape};
 use crate::db::{AnyConnection, Tx};
 use crate::error::Result;
 use crate::policy::{Action, Area, Scope};
@@ -27,6 +27,8 @@ pub trait Resource: Sized + 'static {
     const REFERENCES: &'static [Reference];
     /// Whether callers may create, patch and delete; `false` for records that only the service writes.
     const WRITABLE: bool = true;
+    /// The orders of its list. What has no code has no order by it.
+    const SORTS: &'static [&'static str] = &Sort::CODES;
     /// Whether organizations below the record's may see and name it, as a county holds an event of the city's campaign.
     /// Writing it, and counting it, stays with its own organization and those above. Never for personal data or money.
     const SHARED_BELOW: bool = false;
@@ -88,6 +90,10 @@ pub trait Viewed {
         self.version().to_string()
     }
     fn organization_id(&self) -> Option<Id>;
+    /// Whom it is about, where that is one person: by them the audit log is searched.
+    fn person_id(&self) -> Option<Id> {
+        None
+    }
 }
 
 /// A field that holds another record's id.

@@ -55,6 +55,7 @@ pub trait Verbs: Send + Sync {
     fn label(&self) -> (&'static str, &'static str);
     fn area(&self) -> Area;
     fn writable(&self) -> bool;
+    fn sorts(&self) -> &'static [&'static str];
     fn references(&self) -> &'static [Reference];
     fn draft_shape(&self) -> &Shape;
     fn filter_shape(&self) -> &Shape;
@@ -171,7 +172,7 @@ impl<R: Resource> Of<R> {
         let views = R::insert(tx, scope, drafts)?;
         for view in &views {
             let detail = serde_json::to_value(view).map_err(Error::internal)?;
-            tx.audit(Action::Create.code(), R::NAME, Some(view.id()), view.organization_id(), Some(&detail));
+            tx.audit(Action::Create.code(), R::NAME, Some(view.id()), view.organization_id(), Some(&detail)).about(view.person_id());
         }
         Ok(views)
     }
@@ -197,7 +198,8 @@ impl<R: Resource> Of<R> {
     fn merge(&self, tx: &mut Tx<'_>, scope: &Scope, before: &R::View, patch: &Value) -> Result<Option<R::View>> {
         let Some(draft) = self.changed(tx, before, patch)? else { return Ok(None) };
         let after = R::update(tx, scope, before, draft)?;
-        tx.audit(Action::Update.code(), R::NAME, Some(after.id()), after.organization_id(), Some(&difference(before, &after)?));
+        let changes = difference(before, &after)?;
+        tx.audit(Action::Update.code(), R::NAME, Some(after.id()), after.organization_id(), Some(&changes)).about(after.person_id());
         Ok(Some(after))
     }
 }
@@ -323,6 +325,9 @@ impl<R: Resource> Verbs for Of<R> {
     fn writable(&self) -> bool {
         R::WRITABLE
     }
+    fn sorts(&self) -> &'static [&'static str] {
+        R::SORTS
+    }
     fn references(&self) -> &'static [Reference] {
         R::REFERENCES
     }
@@ -414,7 +419,7 @@ impl<R: Resource> Verbs for Of<R> {
         }
         R::delete(tx, scope, &before)?;
         let detail = serde_json::to_value(&before).map_err(Error::internal)?;
-        tx.audit(Action::Delete.code(), R::NAME, Some(id), before.organization_id(), Some(&detail));
+        tx.audit(Action::Delete.code(), R::NAME, Some(id), before.organization_id(), Some(&detail)).about(before.person_id());
         Ok(())
     }
 
@@ -436,7 +441,8 @@ impl<R: Resource> Verbs for Of<R> {
         }
         let earlier = serde_json::to_value(&before).map_err(Error::internal)?;
         let after = (step.run)(tx, scope, before, body)?;
-        tx.audit(action.code(), R::NAME, Some(id), after.organization_id(), Some(&difference(&earlier, &after)?));
+        let changes = difference(&earlier, &after)?;
+        tx.audit(action.code(), R::NAME, Some(id), after.organization_id(), Some(&changes)).about(after.person_id());
         self.show(actor, &after)
     }
 
@@ -564,7 +570,7 @@ pub fn no_parameters(request: &HttpRequest) -> Result<()> {
 async fn list(verbs: &'static dyn Verbs, request: HttpRequest, caller: Caller, db: Shared) -> Result<HttpResponse> {
     let scope = caller.actor.may(verbs.area(), Action::Read)?;
     let mut pairs = Pairs::parse(request.query_string())?;
-    let window = Window::take(&mut pairs)?;
+    let window = Window::take(&mut pairs, verbs.sorts())?;
     let others = pairs.clone();
     let filter = pairs.into_json(verbs.filter_shape())?;
     let (actor, sort, limit, count) = (caller.actor, window.sort, window.limit, window.count);
@@ -745,7 +751,7 @@ pub fn deed_of(request: &HttpRequest, caller: &Caller, body: &[u8], key_needed: 
         })?),
     };
     let once = key.map(|key| Once { key, fingerprint: fingerprint(request.method(), request.path(), body) });
-    Ok(Deed { actor_id: Some(caller.actor.id), request_id: caller.request_id.clone(), once, rolled_back: false })
+    Ok(Deed { actor_id: Some(caller.actor.id), request_id: caller.request_id.clone(), address: caller.address, once, rolled_back: false })
 }
 
 pub fn fingerprint(method: &Method, path: &str, body: &[u8]) -> Vec<u8> {

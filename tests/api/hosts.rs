@@ -79,7 +79,7 @@ pub struct Host {
     pub base: String,
     pub service: Service,
     handle: actix_web::dev::ServerHandle,
-    database: String,
+    pub database: String,
     pub keys: tempfile::TempDir,
     _folder: Option<tempfile::TempDir>,
 }

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use serde_json::json;
 use yiyong::db::{AnyConnection, Deed, Target, migrations};
 use yiyong::error::Result;
-use yiyong::schema::audit_events;
+use yiyong::schema::{audit_events, refresh_tokens};
 use yiyong::types::Id;
 
 use crate::cluster;
@@ -135,14 +135,14 @@ fn a_panic_gives_its_connection_and_its_lock_back() {
             let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
                 db.write_now(&deed, |tx| -> Result<Id> {
                     tx.audit("panic", "organizations", None, None, None);
-                    diesel::delete(audit_events::table).execute(tx.conn)?;
+                    diesel::delete(refresh_tokens::table).execute(tx.conn)?;
                     panic!("on purpose, in the middle of a transaction")
                 })
             }));
             assert!(outcome.is_err());
         }
         all_connections(host).expect("every connection serves");
-        let kept: i64 = db.run(true, |conn| Ok(audit_events::table.count().get_result(conn)?)).expect("counted");
+        let kept: i64 = db.run(true, |conn| Ok(refresh_tokens::table.count().get_result(conn)?)).expect("counted");
         assert!(kept > 0, "what the panic interrupted is undone");
         let city = host.sign_in("cityadmin", yiyong::auth::UserKind::Person);
         assert_eq!(city.get(ORGANIZATIONS).status, 200);

@@ -56,6 +56,7 @@ impl Samples {
                 "person_duplicates" => samples.plant_double(&importer),
                 "person_merges" => samples.plant_merge(&importer, &city),
                 "ledger_transactions" => samples.plant_transaction(host, &importer),
+                "audit_events" => samples.plant_event(&platform),
                 _ => {}
             }
             if !verbs.writable() {
@@ -77,6 +78,14 @@ impl Samples {
             samples.0.insert(verbs.name(), (answer.id().to_owned(), draft));
         }
         samples
+    }
+
+    /// The making of the county is in the audit log.
+    fn plant_event(&mut self, platform: &Client<'_>) {
+        let ours = format!("{}?sort=created_at&limit=1&organization_id={}", address("audit_events"), self.id("organizations"));
+        let written = platform.get(&ours);
+        let id = written.body["items"][0]["id"].as_str().expect("one that the service wrote").to_owned();
+        self.0.insert("audit_events", (id, Value::Null));
     }
 
     /// The ledger writes its transactions itself, when a voucher is posted.
@@ -197,7 +206,7 @@ fn tried(client: &Client<'_>, method: &str, template: &str, samples: &Samples, i
     match segment {
         "figures" if !tail.is_empty() => write!(path, "?year=2022&{of_county}").expect("written"),
         "reports" => write!(path, "?{of_county}").expect("written"),
-        _ if sample.is_some() && method == "GET" && tail.is_empty() => path.push_str("?limit=200"),
+        _ if sample.is_some() && method == "GET" && tail.is_empty() => path.push_str("?sort=created_at&limit=200"),
         _ => {}
     }
     let action = tail.strip_prefix("{id}/");

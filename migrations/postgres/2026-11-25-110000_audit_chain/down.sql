@@ -1,0 +1,12 @@
+DROP TRIGGER audit_events_only_grow ON audit_events;
+DROP TABLE audit_checkpoints;
+DROP TABLE audit_links;
+DROP FUNCTION audit_only_grows();
+DROP INDEX audit_events_refused;
+DROP INDEX audit_events_resource;
+DROP INDEX audit_events_action;
+DROP INDEX audit_events_at;
+DROP INDEX audit_events_person;
+ALTER TABLE audit_events DROP COLUMN person_id;
+ALTER TABLE audit_events DROP COLUMN outcome;
+ALTER TABLE audit_events DROP COLUMN address;

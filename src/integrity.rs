@@ -9,7 +9,11 @@ use diesel::sql_types::BigInt;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::auth::Caller;
+use crate::app::Facts;
+use crate::audit;
+use crate::audit::api::VerifyQuery;
+use crate::audit::verify::Verification;
+use crate::auth::{Auth, Caller};
 use crate::db::{AnyConnection, Db};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Area};
@@ -162,12 +166,34 @@ pub fn check(conn: &mut AnyConnection) -> Result<Integrity> {
     Ok(Integrity { clean: checks.iter().all(|check| check.offenders == 0), checked_at: Instant::now(), checks })
 }
 
+impl Integrity {
+    /// With what a walk along the audit log found.
+    #[must_use]
+    pub fn with_audit(mut self, walked: &Verification) -> Self {
+        self.checks.push(CheckResult {
+            code: "audit_chain",
+            label_zh: "审计日志完整、未被改动",
+            label_en: "the audit log is whole and as it was written",
+            offenders: i64::try_from(walked.faults.len()).unwrap_or(i64::MAX),
+            first: walked.faults.iter().filter_map(|fault| fault.event_id).take(10).collect(),
+        });
+        self.clean &= walked.faults.is_empty();
+        self
+    }
+}
+
 /// Checks the records against each other: the ledger, states, control totals, the tree, references.
 #[utoipa::path(operation_id = "integrity", tag = "service", summary = "数据完整性检查 / Check the records against each other",
-    description = "For auditors of the highest organization. Every check counts what is wrong and names the first ten.",
+    description = "For auditors of the highest organization. Every check counts what is wrong and names the first ten. Of the audit log it sees what ten seconds are enough for: `GET /audit/verify` goes on.",
     responses((status = 200, description = "What was found.", body = Integrity)))]
 #[get("/integrity")]
-pub async fn integrity(request: HttpRequest, caller: Caller, db: web::Data<Db>) -> Result<HttpResponse> {
+pub async fn integrity(
+    request: HttpRequest,
+    caller: Caller,
+    facts: web::Data<Facts>,
+    auth: web::Data<Auth>,
+    db: web::Data<Db>,
+) -> Result<HttpResponse> {
     let scope = caller.actor.may(Area::Audit, Action::Read)?;
     crate::web::verbs::no_parameters(&request)?;
     let found = db.read(move |conn| {
@@ -181,5 +207,7 @@ pub async fn integrity(request: HttpRequest, caller: Caller, db: web::Data<Db>) 
         }
         check(conn)
     });
-    Ok(HttpResponse::Ok().json(found.await?))
+    let found = found.await?;
+    let walked = audit::api::walked(&facts, &auth, &db, VerifyQuery::default(), caller.language).await?;
+    Ok(HttpResponse::Ok().json(found.with_audit(&walked)))
 }

@@ -132,7 +132,8 @@ fn run(command: Command) -> Result<(), String> {
         }
         Command::Check => {
             let service = Service::new(&Config::from_env()?)?;
-            let found = service.db.run(true, yiyong::integrity::check).map_err(told)?;
+            let walked = on_this_thread(verify::verify(&service.db, service.auth.keys(), Asked::default(), Language::Zh))?;
+            let found = service.db.run(true, yiyong::integrity::check).map_err(told)?.with_audit(&walked);
             let mut out = std::io::stdout();
             for check in &found.checks {
                 let first: Vec<String> = check.first.iter().map(ToString::to_string).collect();

@@ -12,7 +12,7 @@ use super::verify::{self, Asked, Verification};
 use crate::app::Facts;
 use crate::auth::{Auth, Caller, Keys};
 use crate::db::Db;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Language, Result};
 use crate::policy::{Action, Area};
 use crate::types::{Instant, business_today};
 use crate::web::contract::filter_shape;
@@ -53,14 +53,18 @@ pub async fn verification(
 ) -> Result<HttpResponse> {
     caller.actor.may(Area::Audit, Action::Read)?;
     let query: VerifyQuery = asked(&request)?;
-    // It reads the whole log: one at a time.
+    Ok(HttpResponse::Ok().json(walked(&facts, &auth, &db, query, caller.language).await?))
+}
+
+/// A walk for as long as a request may take. It reads the whole log: one at a time.
+pub async fn walked(facts: &Facts, auth: &Auth, db: &Db, query: VerifyQuery, language: Language) -> Result<Verification> {
     let _turn = facts.verifying.try_acquire().map_err(|_| {
         Error::because(Code::Overloaded, "另一次校验正在进行，请稍后再试", "another verification is running; try again shortly")
             .retry_after(10)
     })?;
     let VerifyQuery { from, to, after } = query;
     let asked = Asked { from, to, after, kept: Vec::new(), until: Some(Clock::now() + WALKS_FOR) };
-    Ok(HttpResponse::Ok().json(verify::verify(&db, auth.keys(), asked, caller.language).await?))
+    verify::verify(db, auth.keys(), asked, language).await
 }
 
 /// Which days.

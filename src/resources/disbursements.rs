@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use chrono::NaiveDate;
 use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
@@ -196,6 +196,10 @@ pub struct DisbursementFilter {
     pub batch_id: Option<Id>,
     pub hero_id: Option<Id>,
     pub dependant_id: Option<Id>,
+    /// All help to this hero and to the members of their family, out of whichever programme.
+    pub family_of: Option<Id>,
+    /// Whether the same person is given the same kind of programme in the same year once more, here or elsewhere.
+    pub doubled: Option<bool>,
     /// One or several, separated by commas.
     #[param(inline)]
     pub state: Option<Vec<DisbursementState>>,
@@ -221,6 +225,10 @@ pub struct BatchTotals {
     pub fen: i64,
     /// How many disbursements stand in which state, rejected and cancelled ones too.
     pub by_state: BTreeMap<String, i64>,
+    /// How many go to somebody who is given the same kind of programme in the same year once more: to be looked at before
+    /// approving, by `?doubled=true`. Told of a single batch; in a list null where there are
+    /// disbursements.
+    pub doubled: Option<i64>,
     #[serde(skip)]
     known_people: i64,
     #[serde(skip)]
@@ -230,7 +238,7 @@ pub struct BatchTotals {
 impl BatchTotals {
     /// Of a batch without disbursements: nobody, and that is known.
     pub fn none() -> Self {
-        Self { people: Some(0), ..Self::default() }
+        Self { people: Some(0), doubled: Some(0), ..Self::default() }
     }
 
     pub fn sums(&self) -> Sums {
@@ -267,6 +275,25 @@ pub fn sums(conn: &mut AnyConnection, batches: &[Id]) -> Result<HashMap<Id, Batc
         totals.people = (totals.people_unknown == 0).then_some(totals.known_people);
     }
     Ok(all)
+}
+
+/// That a person is given the same kind of programme in the same year once more, by whichever association: they may be a
+/// hero here and of another's family there.
+const DOUBLED: &str = "EXISTS (SELECT 1 FROM disbursements AS other \
+    JOIN welfare_programmes AS others ON others.id = other.programme_id \
+    WHERE other.id <> disbursements.id AND other.year = disbursements.year \
+    AND other.state NOT IN ('rejected', 'cancelled', 'reversed') AND disbursements.state NOT IN ('rejected', 'cancelled', 'reversed') \
+    AND others.kind = (SELECT kind FROM welfare_programmes WHERE welfare_programmes.id = disbursements.programme_id) \
+    AND (other.hero_id IN (SELECT id FROM heroes WHERE person_id = COALESCE( \
+        (SELECT person_id FROM heroes WHERE heroes.id = disbursements.hero_id), \
+        (SELECT person_id FROM dependants WHERE dependants.id = disbursements.dependant_id))) \
+    OR other.dependant_id IN (SELECT id FROM dependants WHERE person_id = COALESCE( \
+        (SELECT person_id FROM heroes WHERE heroes.id = disbursements.hero_id), \
+        (SELECT person_id FROM dependants WHERE dependants.id = disbursements.dependant_id)))))";
+
+/// How many disbursements of a batch go to somebody who is given the same kind in the same year once more.
+pub fn doubled(conn: &mut AnyConnection, batch_id: Id) -> Result<i64> {
+    Ok(t::table.filter(t::batch_id.eq(batch_id)).filter(sql::<Bool>(DOUBLED)).count().get_result(conn)?)
 }
 
 pub struct Disbursements;
@@ -307,6 +334,13 @@ fn query(scope: &Scope, filter: &DisbursementFilter) -> t::BoxedQuery<'static, A
     }
     if let Some(id) = filter.dependant_id {
         query = query.filter(t::dependant_id.eq(id));
+    }
+    if let Some(id) = filter.family_of {
+        let of_family = Subset(vec![Part::Sql("SELECT id FROM dependants WHERE hero_id = "), Part::Id(id)]);
+        query = query.filter(t::hero_id.eq(id).or(of_family.holds(t::dependant_id)));
+    }
+    if let Some(wanted) = filter.doubled {
+        query = query.filter(sql::<Bool>(DOUBLED).eq(wanted));
     }
     if let Some(states) = &filter.state {
         query = query.filter(t::state.eq_any(states.clone()));

@@ -215,6 +215,14 @@ fn shown(conn: &mut AnyConnection, rows: Vec<Row>) -> Result<Vec<WelfareBatch>> 
         .collect()
 }
 
+/// A single row as it is shown: with what takes longer to tell.
+fn shown_alone(conn: &mut AnyConnection, row: Row) -> Result<WelfareBatch> {
+    let id = row.id;
+    let mut batch = shown(conn, vec![row])?.pop().ok_or_else(Error::not_found)?;
+    batch.totals.doubled = Some(disbursements::doubled(conn, id)?);
+    Ok(batch)
+}
+
 fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: WelfareBatchDraft) -> Result<Row> {
     Ok(Row {
         id,
@@ -314,7 +322,7 @@ impl Resource for WelfareBatches {
 
     fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
         let row = query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Row::as_select()).first(conn)?;
-        shown(conn, vec![row])?.pop().ok_or_else(Error::not_found)
+        shown_alone(conn, row)
     }
 
     fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
@@ -380,7 +388,7 @@ impl Resource for WelfareBatches {
             }
         }
         Error::unless_empty(faults)?;
-        shown(tx.conn, vec![after])?.pop().ok_or_else(Error::not_found)
+        shown_alone(tx.conn, after)
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {

@@ -200,7 +200,7 @@ fn a_batch_moves_together_and_comes_to_its_control_totals() {
             BATCHES,
             &json!({"organization_id": dengfeng, "programme_id": cash.id(), "name": "2022 年春节慰问", "starts_on": "2022-01-20", "control_people": 3, "control_fen": 300_000}),
         ));
-        assert_eq!(batch.body["totals"], json!({"records": 0, "people": 0, "fen": 0, "by_state": {}}));
+        assert_eq!(batch.body["totals"], json!({"records": 0, "people": 0, "fen": 0, "by_state": {}, "doubled": 0}));
         assert_eq!((&batch.body["year"], &batch.body["allowed_actions"]), (&json!(2022), &json!(["update", "delete"])));
         let path = format!("{BATCHES}/{}", batch.id());
         let draft = |organization: &Value, fen: i64| json!({"organization_id": organization, "batch_id": batch.id(), "people": 1, "amount_fen": fen, "channel": "own"});
@@ -487,6 +487,77 @@ fn a_large_amount_is_approved_by_two() {
         assert_eq!(step(&leader, &whole, "approve", &json!({})).status, 403);
         assert_eq!(step(&second, &whole, "approve", &json!({})).body["totals"]["by_state"], json!({"approved": 3}));
         assert_eq!(step(&finance, &whole, "pay", &own.paid("2022-06-17")).body["totals"]["by_state"], json!({"paid": 3}));
+        crate::ledger::clean(host);
+    });
+}
+
+/// The help to one family stands together; who is helped twice in the same way is told before it is approved; a roster
+/// names nobody twice; and whoever's title is revoked meanwhile is given nothing more.
+#[test]
+fn nobody_is_helped_twice_unseen() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let zz = organization(&city, "zz");
+        let officer = host.user("officer", Role::WelfareOfficer, Some("zz"));
+        let leader = host.user("leader", Role::Leader, Some("zz"));
+        let finance = host.user("finance", Role::Finance, Some("zz"));
+        let person = |name: &str| made(city.post("/api/v1/persons", &json!({"organization_id": zz, "name": name}))).id().to_owned();
+        let hero = |person: &str| made(city.post("/api/v1/heroes", &json!({"organization_id": zz, "person_id": person}))).id().to_owned();
+        let (father, son, other) = (person("王大山"), person("王小山"), person("李小明"));
+        let (first, second) = (hero(&father), hero(&son));
+        let child =
+            made(city.post("/api/v1/dependants", &json!({"organization_id": zz, "person_id": son, "hero_id": first, "relation": "child"})));
+        let stranger = hero(&other);
+        let programme = |name: &str, kind: &str| {
+            made(officer.post(PROGRAMMES, &json!({"organization_id": zz, "name": name, "kind": kind, "form": "cash"}))).id().to_owned()
+        };
+        let (spring, hardship) = (programme("慰问", "condolence"), programme("救助", "hardship"));
+        let batch = |programme: &str| {
+            let draft = json!({"organization_id": zz, "programme_id": programme, "name": "一批", "year": 2022});
+            made(officer.post(BATCHES, &draft)).id().to_owned()
+        };
+        let (one, another) = (batch(&spring), batch(&spring));
+        let give = |more: Value| {
+            let mut draft = json!({"organization_id": zz, "amount_fen": 100, "channel": "own", "year": 2022});
+            draft.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            made(officer.post(DISBURSEMENTS, &draft))
+        };
+        // The son is helped as the hero's child in one batch, and as a hero of his own in the other.
+        give(json!({"batch_id": one, "hero_id": first}));
+        give(json!({"batch_id": one, "dependant_id": child.id()}));
+        give(json!({"batch_id": another, "hero_id": second}));
+        let strange = give(json!({"batch_id": another, "hero_id": stranger}));
+        give(json!({"programme_id": hardship, "dependant_id": child.id()}));
+
+        let total = |query: &str| officer.get(&format!("{DISBURSEMENTS}?{query}&count=true")).body["total"].clone();
+        assert_eq!((total(&format!("family_of={first}")), total(&format!("family_of={second}"))), (json!(3), json!(1)));
+        assert_eq!((total("doubled=true"), total("doubled=false")), (json!(2), json!(3)));
+        let path = format!("{BATCHES}/{one}");
+        assert_eq!(officer.get(&path).body["totals"]["doubled"], 1);
+        assert_eq!(officer.get(BATCHES).body["items"][0]["totals"]["doubled"], Value::Null);
+
+        // Twice in one roster is refused, by name, whichever part they have in it.
+        let again = give(json!({"batch_id": one, "hero_id": second}));
+        let refused = step(&officer, &path, "submit", &json!({}));
+        assert_eq!((refused.status, refused.code()), (409, "conflict"), "{refused:?}");
+        assert!(refused.body["detail"].as_str().is_some_and(|detail| detail.contains("王小山 ×2")), "{refused:?}");
+        assert_eq!(step(&officer, &at(&again), "submit", &json!({})).code(), "conflict");
+        assert_eq!(step(&officer, &at(&again), "cancel", &json!({"reason": "重复"})).status, 200);
+        assert_eq!(step(&officer, &path, "submit", &json!({})).status, 200);
+
+        // A title that is revoked in the middle stops what waits, alone and with its batch.
+        let rest = format!("{BATCHES}/{another}");
+        assert_eq!(step(&officer, &rest, "submit", &json!({})).status, 200);
+        assert_eq!(step(&leader, &rest, "approve", &json!({})).status, 200);
+        let revoked = json!({"revoked_on": "2022-06-17", "document_number": "郑义〔2022〕9号", "reason": "事迹不实"});
+        assert_eq!(city.post(&format!("/api/v1/heroes/{stranger}/revoke"), &revoked).status, 200);
+        let own = purse(&finance, &leader, &zz, "unrestricted", 10_000);
+        for path in [at(&strange), rest] {
+            let refused = step(&finance, &path, "pay", &own.paid("2022-06-18"));
+            assert_eq!((refused.status, &refused.body["disbursement_codes"]), (409, &json!([strange.code()])), "{refused:?}");
+        }
+        assert_eq!(own.balances(&finance), (10_000, 10_000));
+        assert_eq!(step(&officer, &at(&strange), "cancel", &json!({"reason": "称号已撤销"})).status, 200);
         crate::ledger::clean(host);
     });
 }

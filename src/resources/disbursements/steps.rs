@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use chrono::{Datelike, NaiveDate};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -21,10 +22,11 @@ use crate::db::{AnyConnection, Tx};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Scope};
 use crate::resources::disbursements::{Disbursements, sums};
+use crate::resources::heroes;
 use crate::resources::organizations::OrganizationKind;
 use crate::resources::rules::{self, ReasonBody};
 use crate::schema::{organizations, welfare_batches};
-use crate::types::{DatePrecision, Id, Instant, TextEnum, business_today};
+use crate::types::{DatePrecision, Id, Instant, TextEnum, business_today, sql};
 use crate::web::Resource;
 use crate::web::resource::{Step, sum_of};
 use crate::web::shape::Shape;
@@ -211,8 +213,10 @@ fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, b
     if !wrote_any(tx, action, actor, &[present.id])?.is_empty() {
         return Err(states::needs_another_person(action, Hand::Prepared, &[present.code]));
     }
+    refuse_revoked(tx, action, std::slice::from_ref(&present))?;
     if let (Action::Submit, Some(batch_id)) = (action, present.batch_id) {
         agrees(tx, batch_id)?;
+        each_once(tx, batch_id)?;
     }
     settle(tx, scope, action, std::slice::from_ref(&present), &note)?;
     let moved = Moved::by(action, (present.state, to), note, actor, tx.now);
@@ -222,6 +226,55 @@ fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, b
         return Err(lost_race());
     }
     Ok(moved.applied(&present))
+}
+
+/// Nothing more is given to whose title is revoked, nor to their family; what waits can be sent back or cancelled.
+fn refuse_revoked(tx: &mut Tx<'_>, action: Action, given: &[Disbursement]) -> Result<()> {
+    if !matches!(action, Action::Submit | Action::Approve | Action::Pay | Action::Deliver) {
+        return Ok(());
+    }
+    let revoked = heroes::revoked(tx.conn, given.iter().map(|d| (d.hero_id, d.dependant_id)))?;
+    let hit = |d: &&Disbursement| [d.hero_id, d.dependant_id].into_iter().flatten().any(|id| revoked.contains_key(&id));
+    let codes: Vec<&str> = given.iter().filter(hit).map(|d| d.code.as_str()).collect();
+    if codes.is_empty() {
+        return Ok(());
+    }
+    let named = codes.iter().take(5).copied().collect::<Vec<_>>();
+    Err(Error::because(
+        Code::Conflict,
+        format!("发放 {} 的受益人（或其亲属）称号已被撤销，不能再办理；请退回修改或取消", named.join("、")),
+        format!("the title behind {} is revoked, so nothing more can be given; return or cancel it", named.join(", ")),
+    )
+    .with("disbursement_codes", codes))
+}
+
+#[derive(QueryableByName)]
+struct Twice {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = BigInt)]
+    times: i64,
+}
+
+/// A roster names nobody twice.
+fn each_once(tx: &mut Tx<'_>, batch_id: Id) -> Result<()> {
+    let twice: Vec<Twice> = diesel::sql_query(
+        "SELECT p.name AS name, count(*) AS times FROM disbursements d LEFT JOIN heroes h ON h.id = d.hero_id \
+         LEFT JOIN dependants n ON n.id = d.dependant_id JOIN persons p ON p.id = COALESCE(h.person_id, n.person_id) \
+         WHERE d.batch_id = $1 AND d.state NOT IN ('rejected', 'cancelled', 'reversed') \
+         GROUP BY p.id, p.name HAVING count(*) > 1 ORDER BY p.id LIMIT 20",
+    )
+    .bind::<sql::Uuid, _>(batch_id)
+    .load(tx.conn)?;
+    if twice.is_empty() {
+        return Ok(());
+    }
+    let said = |times: &str| twice.iter().map(|one| format!("{}{times}{}", one.name, one.times)).collect::<Vec<_>>();
+    Err(Error::because(
+        Code::Conflict,
+        format!("名单中有人重复：{}；请删去多余的发放，或另建批次", said(" ×").join("、")),
+        format!("the roster names somebody more than once: {}; delete what is too many, or make another batch", said(" ×").join(", ")),
+    ))
 }
 
 /// Whether two must approve: of money that is the association's own from an amount on, on which a batch counts as one, so
@@ -354,8 +407,10 @@ pub fn take_all(
             return Err(states::needs_another_person(action, hand, &codes));
         }
     }
+    refuse_revoked(tx, action, &before)?;
     if action == Action::Submit {
         agrees(tx, batch_id)?;
+        each_once(tx, batch_id)?;
     }
     settle(tx, scope, action, &before, &note)?;
     let moved = Moved::by(action, (from, to), note, actor, now);

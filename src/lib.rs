@@ -42,6 +42,8 @@
 //! | 撤销称号 | revoke | | 同意，撤回同意 | consent, withdraw |
 //! | 疑似重复人员 | person duplicate | | 人员合并 | person merge |
 //! | 宣传品，出入库 | goods, movement | | 年度工作报告 | annual report |
+//! | 账户，资金 | account, fund | | 记账凭证，过账，冲销 | voucher, post, reverse |
+//! | 账务记录，分录 | ledger transaction, entry | | 预算 | budget |
 //! | 审计记录 | audit event | | 链环，检查点 | link, checkpoint |
 //!
 //! # Where this differs from the first design

@@ -62,7 +62,9 @@ pub fn bare_on_sqlite(path: &Path, pace: Pace) -> Measured {
             let transaction = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).expect("a transaction");
             transaction
                 .prepare_cached(
-                    "INSERT INTO persons VALUES (?, ?, ?, '王建国', 'male', ?, ?, '419***********1234', ?, ?, '199****1234', 1, ?, ?)",
+                    "INSERT INTO persons (id, code, organization_id, name, gender, id_number_sealed, id_number_hash, id_number_masked, \
+                                          phone_sealed, phone_hash, phone_masked, version, created_at, updated_at) \
+                     VALUES (?, ?, ?, '王建国', 'male', ?, ?, '419***********1234', ?, ?, '199****1234', 1, ?, ?)",
                 )
                 .and_then(|mut insert| insert.execute(params![id, code, organization, hash, hash, hash, hash, now, now]))
                 .expect("a person");

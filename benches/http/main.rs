@@ -13,6 +13,7 @@ mod create;
 mod http;
 mod import;
 mod load;
+mod payments;
 mod plans;
 mod server;
 mod straight;
@@ -53,9 +54,12 @@ fn plan(quick: bool) -> Plan {
         measured: Duration::from_millis(milliseconds),
     };
     if quick {
-        Plan { size: Size { organizations: 60, volunteers: 2_000, imported: 1_000, page: 20 }, pace: pace(500) }
+        Plan { size: Size { organizations: 60, volunteers: 2_000, imported: 1_000, page: 20, payments: 16_000 }, pace: pace(500) }
     } else {
-        Plan { size: Size { organizations: 3_000, volunteers: 200_000, imported: 100_000, page: 2_000 }, pace: pace(4_000) }
+        Plan {
+            size: Size { organizations: 3_000, volunteers: 200_000, imported: 100_000, page: 2_000, payments: 80_000 },
+            pace: pace(4_000),
+        }
     }
 }
 
@@ -180,13 +184,14 @@ fn measure(plan: Plan, ground: &Ground, cluster: Option<&str>, folder: &Path) ->
     let installation = Installation::new(folder.to_owned(), &ground.url);
     installation.run(&["migrate"], "");
     world::seed(&mut ground.connect(), size);
-    installation.create_clerk();
+    installation.create_users();
+    payments::lay_out(&mut ground.connect(), size.payments);
     ground.copy(cluster);
     let mut conn = ground.connect();
     let mut world = World::explore(&mut conn, size);
     let server = installation.serve();
     let at_rest = server.memory();
-    let token = server.sign_in();
+    let token = server.sign_in("clerk");
     world.find_deep_pages(&mut server.connect(), &token);
 
     // Reads: the same paths over HTTP, and through the service's own code to see what it asks the database.
@@ -239,7 +244,19 @@ fn measure(plan: Plan, ground: &Ground, cluster: Option<&str>, folder: &Path) ->
     });
     line(ground, "create", (created, straight), "2,000 /s or ≥ 75 % of the bare insert", reached);
 
-    let token = server.sign_in();
+    let finance = server.sign_in("finance");
+    for funds in [payments::PAIRS, 1] {
+        let paid = payments::over_http(&server, &finance, funds, pace);
+        // The first half is paid over HTTP, of the other half each run of pgbench takes a part.
+        let each = size.payments / 4 / CALLERS as u64;
+        let first = size.payments / 2 + if funds == 1 { size.payments / 4 } else { 0 };
+        let straight = cluster.and_then(|_| payments::straight_on_postgres(&ground.other, &scripts, funds, (first, each), pace));
+        let operation = if funds == 1 { "payment, one fund".to_owned() } else { format!("payment, {funds} funds") };
+        let target = if funds == 1 { "–" } else { "≥ 50 % of the same statements" };
+        line(ground, &operation, (paid, straight), target, if funds == 1 { None } else { share(paid, straight, 0.5) });
+    }
+
+    let token = server.sign_in("clerk");
     report(&server, &token, ground, pace);
 
     let after_load = server.memory();

@@ -52,9 +52,11 @@ impl Installation {
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// A clerk of the city's association.
-    pub fn create_clerk(&self) {
-        self.run(&["user", "create", "--role", "clerk", "--username", "clerk", "--organization", "zz"], PASSWORD);
+    /// Who works in the city's association, each called as their role.
+    pub fn create_users(&self) {
+        for role in ["clerk", "leader", "finance"] {
+            self.run(&["user", "create", "--role", role, "--username", role, "--organization", "zz"], PASSWORD);
+        }
     }
 
     /// Starts the server and waits until it is ready.
@@ -89,9 +91,9 @@ impl Server {
         Connection::open(&self.address).expect("the server listens")
     }
 
-    /// An access token of the clerk; it lives ten minutes.
-    pub fn sign_in(&self) -> String {
-        let body = json!({"username": "clerk", "password": PASSWORD}).to_string();
+    /// An access token of one of them; it lives ten minutes.
+    pub fn sign_in(&self, username: &str) -> String {
+        let body = json!({"username": username, "password": PASSWORD}).to_string();
         let login = request("POST", "/api/v1/auth/login", "", &[("Content-Type", "application/json")], body.as_bytes());
         let answer = self.connect().send(&login).expect("an answer").expect(200).json();
         answer["access_token"].as_str().expect("a token").to_owned()

@@ -25,6 +25,8 @@ pub struct Size {
     pub imported: u64,
     /// The page that is compared with the first.
     pub page: u64,
+    /// Disbursements to be paid: more than can be.
+    pub payments: u64,
 }
 
 /// Rows of a page.
@@ -39,7 +41,7 @@ pub struct World {
 }
 
 /// The id of the n-th record of a kind, as `seed.sql` makes it.
-pub fn id(kind: u32, n: u64) -> String {
+pub fn id(kind: impl std::fmt::Display, n: u64) -> String {
     format!("0190{kind}000-0000-7000-8000-{}", 100_000_000_000 + n)
 }
 
@@ -54,15 +56,24 @@ fn county(random: &mut StdRng) -> String {
 /// Fills a migrated database.
 pub fn seed(conn: &mut AnyConnection, size: Size) {
     let postgres = matches!(conn, AnyConnection::Pg(_));
-    let text: String = include_str!("seed.sql").lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
-    let text = text.replace("{organizations}", &size.organizations.to_string()).replace("{volunteers}", &size.volunteers.to_string());
-    conn.batch_execute("BEGIN").expect("a transaction");
-    conn.batch_execute(&in_words_of(postgres, text)).expect("the seed");
-    conn.batch_execute("COMMIT").expect("seeded");
+    let numbers = [("{organizations}", size.organizations), ("{volunteers}", size.volunteers)];
+    run(conn, include_str!("seed.sql"), &numbers);
     if postgres {
         // What autovacuum does soon after.
         conn.batch_execute("VACUUM ANALYZE").expect("vacuumed");
     }
+}
+
+/// Runs a script in the database's own words, whole or not at all.
+pub fn run(conn: &mut AnyConnection, script: &str, numbers: &[(&str, u64)]) {
+    let postgres = matches!(conn, AnyConnection::Pg(_));
+    let mut text: String = script.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
+    for (name, number) in numbers {
+        text = text.replace(name, &number.to_string());
+    }
+    conn.batch_execute("BEGIN").expect("a transaction");
+    conn.batch_execute(&in_words_of(postgres, text)).expect("the script");
+    conn.batch_execute("COMMIT").expect("kept");
 }
 
 /// Puts the database's own words in the place of `{word(arguments)}`, the innermost first.

@@ -320,10 +320,6 @@ fn permissions(role: Role) -> Vec<Permission> {
         .collect()
 }
 
-fn label(role: Role) -> &'static str {
-    Role::ENTRIES.iter().find(|(code, ..)| *code == role.code()).map_or("", |(_, zh, _)| zh)
-}
-
 /// Who I am and what I may do.
 #[utoipa::path(operation_id = "auth_me", tag = "auth", summary = "当前用户及权限 / Who I am, and what I may do", responses((status = 200, description = "The caller.", body = Me)))]
 #[get("/auth/me")]
@@ -340,7 +336,7 @@ pub async fn me(caller: Caller) -> HttpResponse {
             .iter()
             .map(|grant| MyGrant {
                 role: grant.role,
-                label_zh: label(grant.role),
+                label_zh: grant.role.label().0,
                 organization_id: grant.organization_id,
                 permissions: permissions(grant.role),
             })
@@ -411,7 +407,7 @@ pub async fn roles(_caller: Caller) -> HttpResponse {
     let roles: Vec<RoleFacts> = Role::ENTRIES
         .iter()
         .filter_map(|(code, ..)| Role::from_code(code))
-        .map(|role| RoleFacts { role, label_zh: label(role), permissions: permissions(role) })
+        .map(|role| RoleFacts { role, label_zh: role.label().0, permissions: permissions(role) })
         .collect();
     HttpResponse::Ok().json(roles)
 }

@@ -121,7 +121,7 @@ fn account(db: &Db, (role, organization): (Role, Option<&'static str>)) -> Resul
         _ => (UserKind::Person, operator::generated_password()),
     };
     let password = Zeroizing::new(password);
-    let label_zh = Role::ENTRIES.iter().find(|(code, ..)| *code == role.code()).map_or("", |(_, zh, _)| zh);
+    let label_zh = role.label().0;
     let user = NewOperatorUser {
         username: username(role),
         name: label_zh.to_owned(),

@@ -196,15 +196,10 @@ pub struct PublicityAssetDraft {
     pub note: Option<String>,
 }
 
-/// What an entry of a dictionary is called.
-fn label<E: TextEnum>(entry: E) -> (&'static str, &'static str) {
-    E::ENTRIES.iter().find(|(code, ..)| *code == entry.code()).map_or(("", ""), |(_, zh, en)| (zh, en))
-}
-
 fn whole(draft: &PublicityAssetDraft) -> Result<(), ValidationError> {
     if let Some(kind) = draft.kind.filter(|kind| kind.category() != draft.category) {
-        let (kind_zh, kind_en) = label(kind);
-        let (zh, en) = label(kind.category());
+        let (kind_zh, kind_en) = kind.label();
+        let (zh, en) = kind.category().label();
         return Err(refusal(
             Some("kind"),
             "kind_outside_category",
@@ -377,7 +372,7 @@ pub fn all_of_category(
         match known.get(&id) {
             None => faults.push(Fault::unknown_reference(pointer)),
             Some(found) if *found != category => {
-                let (zh, en) = label(category);
+                let (zh, en) = category.label();
                 let says = Says::new(format!("此处应引用大类为“{zh}”的阵地"), format!("this should be an asset of the category '{en}'"));
                 faults.push(Fault::new(pointer, "wrong_category", says));
             }

@@ -122,10 +122,6 @@ pub struct WelfareProgrammeFilter {
 
 pub struct WelfareProgrammes;
 
-fn label(form: BenefitForm) -> (&'static str, &'static str) {
-    BenefitForm::ENTRIES.iter().find(|(code, ..)| *code == form.code()).map_or(("", ""), |(_, zh, en)| (zh, en))
-}
-
 /// The forms of programmes, whoever's they are: for what refers to them already.
 pub fn forms(conn: &mut AnyConnection, ids: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, BenefitForm>> {
     let ids: HashSet<Id> = ids.into_iter().collect();
@@ -254,8 +250,8 @@ impl Resource for WelfareProgrammes {
                 return Err(Error::field(
                     "/form",
                     "form_in_use",
-                    format!("已有 {given} 笔发放按“{}”登记，发放形式不能再改；请另建项目", label(before.form).0),
-                    format!("{given} disbursements stand as '{}', so the form can't change; make another programme", label(before.form).1),
+                    format!("已有 {given} 笔发放按“{}”登记，发放形式不能再改；请另建项目", before.form.label().0),
+                    format!("{given} disbursements stand as '{}', so the form can't change; make another programme", before.form.label().1),
                 ));
             }
         }

@@ -12,6 +12,11 @@ pub trait TextEnum: Sized + Copy + 'static {
     fn code(self) -> &'static str;
     fn from_code(code: &str) -> Option<Self>;
 
+    /// What it is called, in Chinese and English.
+    fn label(self) -> (&'static str, &'static str) {
+        Self::ENTRIES.iter().find(|(code, ..)| *code == self.code()).map_or(("", ""), |(_, zh, en)| (zh, en))
+    }
+
     /// The schema in the contract. `x-labels` carries the labels, so that `GET /dictionaries`, the import's
     /// headers and a front end's drop-down all read the same table.
     fn describe() -> RefOr<Schema> {

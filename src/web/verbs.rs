@@ -500,13 +500,10 @@ struct Page<'a, T> {
 fn not_offered<R: Resource>(view: &R::View, action: Action) -> Error {
     let allowed = R::offers(view);
     let labels = |english: bool| {
-        allowed
-            .iter()
-            .filter_map(|a| Action::ENTRIES.iter().find(|(code, ..)| *code == a.code()))
-            .map(|(_, zh, en)| if english { *en } else { *zh })
-            .collect::<Vec<_>>()
+        let label = |action: &Action| if english { action.label().1 } else { action.label().0 };
+        allowed.iter().map(label).collect::<Vec<_>>()
     };
-    let label = Action::ENTRIES.iter().find(|(code, ..)| *code == action.code()).map_or(("", ""), |(_, zh, en)| (zh, en));
+    let label = action.label();
     Error::because(
         Code::StepNotAllowed,
         format!("当前状态不能{}；可以：{}", label.0, labels(false).join("、")),

@@ -192,8 +192,8 @@ fn out_of_line(conn: &mut AnyConnection, holder: Id, ours: &[&Disbursement]) -> 
 fn judge_fund(conn: &mut AnyConnection, fund: &Account, ours: &[&Disbursement], faults: &mut Vec<Fault>) -> Result<()> {
     let channels: HashSet<Channel> = ours.iter().map(|d| d.channel).filter(|channel| !fits(*channel, fund.kind)).collect();
     for channel in channels {
-        let (zh, en) = label(channel);
-        let (fund_zh, fund_en) = label(fund.kind);
+        let (zh, en) = channel.label();
+        let (fund_zh, fund_en) = fund.kind.label();
         faults.push(Fault::new(
             "/fund_id",
             "fund_of_another_channel",
@@ -212,7 +212,7 @@ fn judge_fund(conn: &mut AnyConnection, fund: &Account, ours: &[&Disbursement], 
         .distinct()
         .load(conn)?;
     let said = |kinds: &[ProgrammeKind], english: bool| {
-        let texts = kinds.iter().map(|kind| if english { label(*kind).1 } else { label(*kind).0 });
+        let texts = kinds.iter().map(|kind| if english { kind.label().1 } else { kind.label().0 });
         texts.collect::<Vec<_>>().join(if english { ", " } else { "、" })
     };
     let off: Vec<ProgrammeKind> = kinds.into_iter().filter(|kind| !allowed.contains(kind)).collect();
@@ -227,8 +227,4 @@ fn judge_fund(conn: &mut AnyConnection, fund: &Account, ours: &[&Disbursement], 
         ));
     }
     Ok(())
-}
-
-fn label<E: TextEnum>(entry: E) -> (&'static str, &'static str) {
-    E::ENTRIES.iter().find(|(code, ..)| *code == entry.code()).map_or(("", ""), |(_, zh, en)| (zh, en))
 }

@@ -117,7 +117,7 @@ pub fn needs_another_person(action: Action, hand: Hand, codes: &[String]) -> Err
         Hand::Approved => ("批准", "approved", "批准人"),
         Hand::Paid => ("支付", "paid", "支付人"),
     };
-    let (act_zh, act_en) = Action::ENTRIES.iter().find(|(code, ..)| *code == action.code()).map_or(("", ""), |(_, zh, en)| (zh, en));
+    let (act_zh, act_en) = action.label();
     let named = codes.iter().take(5).map(String::as_str).collect::<Vec<_>>();
     let more = codes.len() > named.len();
     Error::because(

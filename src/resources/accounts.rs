@@ -127,7 +127,7 @@ pub struct AccountDraft {
     /// Stays once there is an entry.
     pub kind: AccountKind,
     /// The kinds of programme that a fund may be spent on: required of a restricted fund, refused of bank and cash; null
-    /// is any.
+    /// is any. Stays once there is an entry.
     #[schema(min_items = 1, max_items = 8)]
     pub purposes: Option<Vec<ProgrammeKind>>,
 }
@@ -360,9 +360,12 @@ impl Resource for Accounts {
         held!(tx.conn, t::table.filter(t::id.eq(before.id)).select(t::id))?;
         let after = row(before.id, before.version + 1, before.created_at, tx.now, before.status, draft);
         let mut faults = Vec::new();
-        for (field, changed) in
-            [("/kind", before.kind != after.kind), ("/organization_id", before.organization_id != after.organization_id)]
-        {
+        for (field, changed) in [
+            ("/kind", before.kind != after.kind),
+            ("/organization_id", before.organization_id != after.organization_id),
+            // Or whoever keeps the accounts would free alone what is given for a purpose.
+            ("/purposes", before.purposes != purposes(after.purposes.as_deref())?),
+        ] {
             let posted = if changed { entries(tx.conn, before.id)? } else { 0 };
             if posted > 0 {
                 faults.push(Fault::new(

@@ -245,6 +245,12 @@ fn sides_agree(kind: VoucherKind, debit: AccountKind, credit: AccountKind) -> bo
     }
 }
 
+/// What is for some purposes stays for them, whichever voucher takes it: moved, it goes to a fund that is for no others.
+fn stays_bound(kind: VoucherKind, bound: &str, of_credit: Option<&str>) -> bool {
+    let within = |purposes: &str| purposes.split(',').all(|purpose| bound.split(',').any(|allowed| allowed == purpose));
+    kind == VoucherKind::Transfer && of_credit.is_some_and(within)
+}
+
 fn check(tx: &mut Tx<'_>, scope: &Scope, drafts: &[VoucherDraft], at: impl Fn(usize, &str) -> String) -> Result<()> {
     let mut faults: Vec<Fault> = Vec::new();
     let mut known = |of, field: &str, id: fn(&VoucherDraft) -> Id| {
@@ -266,9 +272,12 @@ fn check(tx: &mut Tx<'_>, scope: &Scope, drafts: &[VoucherDraft], at: impl Fn(us
     Error::unless_empty(std::mem::take(&mut faults))?;
 
     let ids: Vec<Id> = drafts.iter().flat_map(|draft| [draft.debit_account_id, draft.credit_account_id]).collect();
-    let found: Vec<(Id, AccountKind, Id)> =
-        accounts::table.filter(accounts::id.eq_any(ids)).select((accounts::id, accounts::kind, accounts::organization_id)).load(tx.conn)?;
-    let found: HashMap<Id, (AccountKind, Id)> = found.into_iter().map(|(id, kind, organization)| (id, (kind, organization))).collect();
+    let found: Vec<(Id, AccountKind, Id, Option<String>)> = accounts::table
+        .filter(accounts::id.eq_any(ids))
+        .select((accounts::id, accounts::kind, accounts::organization_id, accounts::purposes))
+        .load(tx.conn)?;
+    let purposes: HashMap<Id, String> = found.iter().filter_map(|(id, _, _, purposes)| Some((*id, purposes.clone()?))).collect();
+    let found: HashMap<Id, (AccountKind, Id)> = found.into_iter().map(|(id, kind, organization, _)| (id, (kind, organization))).collect();
     for (i, draft) in drafts.iter().enumerate() {
         let sides = [("debit_account_id", draft.debit_account_id), ("credit_account_id", draft.credit_account_id)];
         for (field, id) in sides {
@@ -289,6 +298,17 @@ fn check(tx: &mut Tx<'_>, scope: &Scope, drafts: &[VoucherDraft], at: impl Fn(us
         {
             let (zh, en) = wanted_sides(draft.kind);
             faults.push(Fault::new(at(i, "credit_account_id"), "sides_disagree", Says::new(zh, en)));
+        } else if let Some(bound) = purposes.get(&draft.debit_account_id)
+            && !stays_bound(draft.kind, bound, purposes.get(&draft.credit_account_id).map(String::as_str))
+        {
+            faults.push(Fault::new(
+                at(i, "debit_account_id"),
+                "off_purpose",
+                Says::new(
+                    "限定用途的资金只能通过发放支出，或转入用途相同、更窄的资金；请改用其他资金",
+                    "a fund with purposes is spent by disbursements alone, or moved to a fund with the same purposes or fewer; choose another",
+                ),
+            ));
         }
     }
     Error::unless_empty(faults)

@@ -119,6 +119,13 @@ fn money_comes_in_by_two_hands() {
         assert_eq!(wrong("appropriation", &bank, &fund), told("/credit_account_id", "sides_disagree"));
         assert_eq!(wrong("opening", &bank, &bank), told("/credit_account_id", "same_account"));
         assert_eq!(wrong("opening", &theirs, &fund), told("/debit_account_id", "account_of_another_organization"));
+        // What is for a purpose can't be moved out from under it.
+        let restricted = |purposes: Value| account(&finance, &zz, "restricted", &json!({"purposes": purposes}));
+        let (both, school) = (restricted(json!(["hardship", "student_aid"])), restricted(json!(["student_aid"])));
+        for (kind, credit) in [("transfer", &fund), ("expense", &bank), ("transfer", &both)] {
+            assert_eq!(wrong(kind, &school, credit), told("/debit_account_id", "off_purpose"));
+        }
+        assert_eq!(wrong("transfer", &both, &school), []);
         let unknown = county.post(VOUCHERS, &voucher(&dengfeng, "opening", &theirs, &fund, 1));
         assert_eq!(faults(&unknown), [("/credit_account_id", "unknown_reference")]);
         for fen in [json!(0), json!(-5), json!(1.5)] {
@@ -185,6 +192,10 @@ fn money_comes_in_by_two_hands() {
         let closed = step(&leader, &late, "post", &json!({}));
         assert_eq!((closed.status, faults(&closed)), (409, vec![("", "account_archived")]));
         assert_eq!(finance.patch(&format!("{ACCOUNTS}/{bank}"), "\"1\"", &json!({"kind": "cash"})).faults(), [("/kind", "account_in_use")]);
+        assert_eq!(
+            finance.patch(&format!("{ACCOUNTS}/{fund}"), "\"1\"", &json!({"purposes": ["hardship"]})).faults(),
+            [("/purposes", "account_in_use")]
+        );
         assert_eq!(finance.delete(&format!("{ACCOUNTS}/{bank}")).code(), "still_referenced");
         clean(host);
     });

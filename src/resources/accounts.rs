@@ -22,8 +22,8 @@ use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{accounts as t, ledger_entries, organizations};
 use crate::types::{Id, Instant, TextEnum, code_or_new, text_enum};
 use crate::web::resource::Step;
-use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::verbs::refusal;
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 text_enum! {
     /// Where money lies (bank, cash), or what it is for (the funds).
@@ -77,24 +77,12 @@ pub struct Account {
     pub updated_at: Instant,
 }
 
-impl Viewed for Account {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
+viewed!(Account {
     /// The balance is shown along: entries don't change the version, and an equal balance is an equal view.
     fn shown_version(&self) -> String {
         format!("{}-{}", self.version, self.balance_fen)
     }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+});
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = t, treat_none_as_default_value = false, treat_none_as_null = true)]
@@ -294,12 +282,7 @@ fn enable(tx: &mut Tx<'_>, _: &Scope, before: Account, _: &Value) -> Result<Acco
 }
 
 fn set_status(tx: &mut Tx<'_>, before: &Account, status: AccountStatus) -> Result<Account> {
-    let saved = diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version)))
-        .set((t::status.eq(status), t::version.eq(before.version + 1), t::updated_at.eq(tx.now)))
-        .execute(tx.conn)?;
-    if saved == 0 {
-        return Err(stale(before.version + 1));
-    }
+    save!(tx, t, before, (t::status.eq(status), t::version.eq(before.version + 1), t::updated_at.eq(tx.now)))?;
     Ok(Account { status, version: before.version + 1, updated_at: tx.now, ..before.clone() })
 }
 
@@ -313,27 +296,7 @@ impl Resource for Accounts {
     type Draft = AccountDraft;
     type Filter = AccountFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        let rows = page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Row::as_select()));
-        shown(conn, rows)
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        let row = query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Row::as_select()).first(conn)?;
-        shown(conn, vec![row])?.pop().ok_or_else(Error::not_found)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, Row => shown);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
@@ -379,11 +342,7 @@ impl Resource for Accounts {
             }
         }
         Error::unless_empty(faults)?;
-        let saved =
-            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-        if saved == 0 {
-            return Err(stale(before.version + 1));
-        }
+        save!(tx, t, before, &after)?;
         if before.name != after.name {
             grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
         }

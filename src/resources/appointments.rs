@@ -17,8 +17,8 @@ use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{appointments as t, persons as p, workstations};
 use crate::types::{DatePrecision, Id, Instant, code_or_new, text_enum};
-use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::verbs::refusal;
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 text_enum! {
     /// What a person is appointed to.
@@ -58,26 +58,14 @@ pub struct Appointment {
     pub updated_at: Instant,
 }
 
-impl Viewed for Appointment {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
+viewed!(Appointment {
     fn shown_version(&self) -> String {
         format!("{}-{}", self.version, self.person.version)
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
     }
     fn person_id(&self) -> Option<Id> {
         Some(self.person_id)
     }
-}
+});
 
 /// What may be written of an appointment.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -289,26 +277,7 @@ impl Resource for Appointments {
     type Draft = AppointmentDraft;
     type Filter = AppointmentFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.inner_join(p::table).select(Appointment::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        let one = query(scope, &Self::Filter::default()).filter(t::id.eq(id));
-        Ok(one.inner_join(p::table).select(Appointment::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, Appointment, with p);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         let mut faults = Vec::new();
@@ -377,11 +346,7 @@ impl Resource for Appointments {
             ..before.clone()
         };
         refuse_overlaps(tx, std::slice::from_ref(&after), |_| String::new())?;
-        let saved =
-            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-        if saved == 0 {
-            return Err(stale(before.version + 1));
-        }
+        save!(tx, t, before, &after)?;
         Ok(after)
     }
 

@@ -17,8 +17,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{budgets as t, disbursements, ledger_transactions, welfare_programmes};
 use crate::types::{Id, Instant, code_or_new};
 use crate::web::resource::sum_of;
-use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 /// A budget.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -41,24 +40,12 @@ pub struct Budget {
     pub updated_at: Instant,
 }
 
-impl Viewed for Budget {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
+viewed!(Budget {
     /// What was spent is shown along: payments don't change the version.
     fn shown_version(&self) -> String {
         format!("{}-{}", self.version, self.spent_fen)
     }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+});
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = t, treat_none_as_default_value = false)]
@@ -225,27 +212,7 @@ impl Resource for Budgets {
     type Draft = BudgetDraft;
     type Filter = BudgetFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        let rows = page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Row::as_select()));
-        shown(conn, rows)
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        let row = query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Row::as_select()).first(conn)?;
-        shown(conn, vec![row])?.pop().ok_or_else(Error::not_found)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, Row => shown);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         check(tx, scope, &drafts, None, |i, field| format!("/{i}/{field}"))?;
@@ -269,11 +236,7 @@ impl Resource for Budgets {
     fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
         check(tx, scope, std::slice::from_ref(&draft), Some(before.id), |_, field| format!("/{field}"))?;
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft);
-        let saved =
-            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-        if saved == 0 {
-            return Err(stale(before.version + 1));
-        }
+        save!(tx, t, before, &after)?;
         shown(tx.conn, vec![after])?.pop().ok_or_else(Error::not_found)
     }
 

@@ -12,8 +12,7 @@ use crate::error::{Error, Fault, Result};
 use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::circulars as t;
 use crate::types::{Id, Instant, code_or_new};
-use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 /// A circular.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
@@ -39,20 +38,7 @@ pub struct Circular {
     pub updated_at: Instant,
 }
 
-impl Viewed for Circular {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+viewed!(Circular);
 
 /// What may be written of a circular.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -168,25 +154,7 @@ impl Resource for Circulars {
     type Draft = CircularDraft;
     type Filter = CircularFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Circular::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Circular::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, Circular);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
@@ -213,11 +181,7 @@ impl Resource for Circulars {
     fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
         check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft)?;
-        let saved =
-            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-        if saved == 0 {
-            return Err(stale(before.version + 1));
-        }
+        save!(tx, t, before, &after)?;
         if before.title != after.title {
             grams::replace(tx.conn, Self::NAME, after.id, after.title.as_deref())?;
         }

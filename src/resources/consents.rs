@@ -21,8 +21,8 @@ use crate::schema::{consents as t, heroes as h, persons as p};
 use crate::types::{Id, Instant, age, code_or_new, text_enum};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
-use crate::web::verbs::{refusal, stale, step_body};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::verbs::{refusal, step_body};
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 /// From this age on a person speaks for themself.
 const SPEAKS_FROM: i32 = 14;
@@ -72,23 +72,11 @@ pub struct Consent {
     pub updated_at: Instant,
 }
 
-impl Viewed for Consent {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
+viewed!(Consent {
     fn shown_version(&self) -> String {
         format!("{}-{}", self.version, self.person.version)
     }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+});
 
 /// What may be written of a consent.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -262,10 +250,7 @@ fn speakers(tx: &mut Tx<'_>, drafts: &[(String, &ConsentDraft)]) -> Result<Vec<F
 
 /// Writes a consent over itself at its version.
 fn save(tx: &mut Tx<'_>, before: &Consent, after: Consent) -> Result<Consent> {
-    let saved = diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-    if saved == 0 {
-        return Err(stale(before.version + 1));
-    }
+    save!(tx, t, before, &after)?;
     Ok(after)
 }
 
@@ -317,26 +302,7 @@ impl Resource for Consents {
     type Draft = ConsentDraft;
     type Filter = ConsentFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.inner_join(p::table).select(Consent::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        let one = query(scope, &Self::Filter::default()).filter(t::id.eq(id));
-        Ok(one.inner_join(p::table).select(Consent::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, Consent, with p);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         let mut faults = check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;

@@ -18,8 +18,7 @@ use crate::schema::demonstration_units as t;
 use crate::types::{DatePrecision, Id, Instant, code_or_new, text_enum};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
-use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 dated_stages!(demonstration_unit_stages, demonstration_unit_id);
 
@@ -79,20 +78,7 @@ pub struct DemonstrationUnit {
     pub updated_at: Instant,
 }
 
-impl Viewed for DemonstrationUnit {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+viewed!(DemonstrationUnit);
 
 /// What may be written of a demonstration unit.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -227,11 +213,7 @@ fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[DemonstrationUnitD
 
 /// Writes the row over itself at its version.
 fn save(tx: &mut Tx<'_>, before: &DemonstrationUnit, after: &Row) -> Result<()> {
-    let saved = diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(after).execute(tx.conn)?;
-    if saved == 0 {
-        return Err(stale(before.version + 1));
-    }
-    Ok(())
+    save!(tx, t, before, after)
 }
 
 /// `advance`: one more dated stage. Whoever adds a past one leaves the present stage as it is.
@@ -267,27 +249,7 @@ impl Resource for DemonstrationUnits {
     type Draft = DemonstrationUnitDraft;
     type Filter = DemonstrationUnitFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        let rows = page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Row::as_select()));
-        views(conn, rows)
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        let row = query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Row::as_select()).first(conn)?;
-        views(conn, vec![row])?.pop().ok_or_else(Error::not_found)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, Row => views);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;

@@ -17,8 +17,7 @@ use crate::error::{Error, Fault, Result};
 use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{dependants as t, persons as p};
 use crate::types::{Id, Instant, age, born_by, business_today, code_or_new, text_enum};
-use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 text_enum! {
     /// What a dependant is to the hero.
@@ -79,27 +78,15 @@ pub struct Dependant {
     pub updated_at: Instant,
 }
 
-impl Viewed for Dependant {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
+viewed!(Dependant {
     fn shown_version(&self) -> String {
         let age = self.age.today().map(|years| format!("-{years}")).unwrap_or_default();
         format!("{}-{}{age}", self.version, self.person.version)
     }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
     fn person_id(&self) -> Option<Id> {
         Some(self.person_id)
     }
-}
+});
 
 /// What may be written of a dependant.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -237,26 +224,7 @@ impl Resource for Dependants {
     type Draft = DependantDraft;
     type Filter = DependantFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.inner_join(p::table).select(Dependant::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        let one = query(scope, &Self::Filter::default()).filter(t::id.eq(id));
-        Ok(one.inner_join(p::table).select(Dependant::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, Dependant, with p);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         let mut faults = check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
@@ -294,11 +262,7 @@ impl Resource for Dependants {
             return Err(persons::fixed());
         }
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft, before.person.clone());
-        let saved =
-            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-        if saved == 0 {
-            return Err(stale(before.version + 1));
-        }
+        save!(tx, t, before, &after)?;
         Ok(after)
     }
 

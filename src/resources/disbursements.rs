@@ -27,7 +27,7 @@ use crate::schema::{disbursements as t, organization_closure};
 use crate::types::{DatePrecision, Id, Instant, Precision, TextEnum, code_or_new, text_enum};
 use crate::web::resource::{Step, sum_of};
 use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, viewed};
 
 pub use states::{DisbursementState, Sums, batch_sources, counts, next};
 pub use steps::{body_of, take_all};
@@ -96,20 +96,7 @@ pub struct Disbursement {
     pub updated_at: Instant,
 }
 
-impl Viewed for Disbursement {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+viewed!(Disbursement);
 
 impl Disbursement {
     fn hands(&self) -> states::Hands {
@@ -577,25 +564,7 @@ impl Resource for Disbursements {
     type Draft = DisbursementDraft;
     type Filter = DisbursementFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Disbursement::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Disbursement::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, Disbursement);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         let actor = tx.actor()?;

@@ -18,7 +18,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::goods_movements as t;
 use crate::types::{Id, Instant, Precision, TextEnum, code_or_new, text_enum};
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 text_enum! {
     /// Whether goods came in or went out.
@@ -50,20 +50,7 @@ pub struct GoodsMovement {
     pub updated_at: Instant,
 }
 
-impl Viewed for GoodsMovement {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+viewed!(GoodsMovement);
 
 /// What may be written of a movement of goods.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -253,25 +240,7 @@ impl Resource for GoodsMovements {
     type Draft = GoodsMovementDraft;
     type Filter = GoodsMovementFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(GoodsMovement::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(GoodsMovement::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, GoodsMovement);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         let (holders, stocks) = check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
@@ -310,11 +279,7 @@ impl Resource for GoodsMovements {
         let (holders, _) = check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
         let holder = holders.first().copied().unwrap_or(before.organization_id);
         let after = row(before.id, before.version + 1, before.created_at, tx.now, holder, draft)?;
-        let saved =
-            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-        if saved == 0 {
-            return Err(stale(before.version + 1));
-        }
+        save!(tx, t, before, &after)?;
         let deltas =
             [(before.goods_id, -change(before.direction, before.quantity)), (after.goods_id, change(after.direction, after.quantity))];
         adjust_all(tx, &deltas, |_| "/quantity".to_owned())?;

@@ -25,8 +25,8 @@ use crate::schema::{dependants, heroes as t, persons as p};
 use crate::types::{Id, Instant, TextEnum, code_or_new, text_enum};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
-use crate::web::verbs::{difference, stale, step_body};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::verbs::{difference, step_body};
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 text_enum! {
     /// The honour that was given.
@@ -126,26 +126,14 @@ pub struct Hero {
     pub updated_at: Instant,
 }
 
-impl Viewed for Hero {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
+viewed!(Hero {
     fn shown_version(&self) -> String {
         format!("{}-{}", self.version, self.person.version)
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
     }
     fn person_id(&self) -> Option<Id> {
         Some(self.person_id)
     }
-}
+});
 
 /// What may be written of a hero.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -380,10 +368,7 @@ pub fn revoked(conn: &mut AnyConnection, named: impl Iterator<Item = (Option<Id>
 
 /// Writes a hero over themself at their version.
 fn save(tx: &mut Tx<'_>, before: &Hero, after: Hero) -> Result<Hero> {
-    let saved = diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-    if saved == 0 {
-        return Err(stale(before.version + 1));
-    }
+    save!(tx, t, before, &after)?;
     Ok(after)
 }
 
@@ -508,26 +493,7 @@ impl Resource for Heroes {
     type Draft = HeroDraft;
     type Filter = HeroFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.inner_join(p::table).select(Hero::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        let one = query(scope, &Self::Filter::default()).filter(t::id.eq(id));
-        Ok(one.inner_join(p::table).select(Hero::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, Hero, with p);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         let mut faults = check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;

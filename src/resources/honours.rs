@@ -14,8 +14,7 @@ use crate::error::{Error, Fault, Result};
 use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::honours as t;
 use crate::types::{Id, Instant, code_or_new, text_enum};
-use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 text_enum! {
     /// The kinds of award of the Henan regulation, article 19.
@@ -61,20 +60,7 @@ pub struct Honour {
     pub updated_at: Instant,
 }
 
-impl Viewed for Honour {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+viewed!(Honour);
 
 /// What may be written of an honour.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -207,26 +193,7 @@ impl Resource for Honours {
     type Draft = HonourDraft;
     type Filter = HonourFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Honour::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        let one = query(scope, &Self::Filter::default()).filter(t::id.eq(id));
-        Ok(one.select(Honour::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, Honour);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
@@ -255,11 +222,7 @@ impl Resource for Honours {
     fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
         check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft);
-        let saved =
-            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-        if saved == 0 {
-            return Err(stale(before.version + 1));
-        }
+        save!(tx, t, before, &after)?;
         Ok(after)
     }
 

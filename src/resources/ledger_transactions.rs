@@ -15,7 +15,7 @@ use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{accounts, ledger_entries, ledger_transactions as t};
 use crate::types::{Id, Instant};
 use crate::web::resource::NoDraft;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, measured, reads};
 
 /// One side of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -213,27 +213,7 @@ impl Resource for LedgerTransactions {
     type Draft = NoDraft;
     type Filter = LedgerTransactionFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        let rows = page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Row::as_select()));
-        shown(conn, rows)
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        let row = query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Row::as_select()).first(conn)?;
-        shown(conn, vec![row])?.pop().ok_or_else(Error::not_found)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, Row => shown);
 
     fn insert(_: &mut Tx<'_>, _: &Scope, _: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         Err(Error::forbidden())

@@ -14,8 +14,8 @@ use crate::error::{Error, Fault, Result, Says};
 use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::media_placements as t;
 use crate::types::{Id, Instant, code_or_new, text_enum};
-use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::verbs::refusal;
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 text_enum! {
     /// How far an outlet reaches.
@@ -47,20 +47,7 @@ pub struct MediaPlacement {
     pub updated_at: Instant,
 }
 
-impl Viewed for MediaPlacement {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+viewed!(MediaPlacement);
 
 /// What may be written of a media placement.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -189,25 +176,7 @@ impl Resource for MediaPlacements {
     type Draft = MediaPlacementDraft;
     type Filter = MediaPlacementFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(MediaPlacement::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(MediaPlacement::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, MediaPlacement);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         let holders = check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
@@ -234,11 +203,7 @@ impl Resource for MediaPlacements {
         let holders = check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
         let holder = holders.first().copied().unwrap_or(before.organization_id);
         let after = row(before.id, before.version + 1, before.created_at, tx.now, holder, draft);
-        let saved =
-            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-        if saved == 0 {
-            return Err(stale(before.version + 1));
-        }
+        save!(tx, t, before, &after)?;
         Ok(after)
     }
 

@@ -19,8 +19,7 @@ use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{memberships as t, persons, volunteer_teams, volunteers};
 use crate::types::{DatePrecision, Id, Instant, code_or_new};
-use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, save, viewed};
 
 /// A volunteer's membership of a team.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
@@ -46,26 +45,14 @@ pub struct Membership {
     pub updated_at: Instant,
 }
 
-impl Viewed for Membership {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
+viewed!(Membership {
     fn shown_version(&self) -> String {
         format!("{}-{}-{}-{}", self.version, self.volunteer.version, self.volunteer.person_version, self.team.version)
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
     }
     fn person_id(&self) -> Option<Id> {
         Some(self.volunteer.person_id)
     }
-}
+});
 
 /// What may be written of a membership.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -243,20 +230,10 @@ impl Resource for Memberships {
         Ok(page!(conn, scope, query(scope, filter), t, window, rows => with_ends!(rows)))
     }
 
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
+    reads!(t);
 
     fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
         Ok(with_ends!(query(scope, &Self::Filter::default()).filter(t::id.eq(id))).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
     }
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
@@ -327,11 +304,7 @@ impl Resource for Memberships {
             ..before.clone()
         };
         refuse_second(tx, std::slice::from_ref(&after), |_| String::new())?;
-        let saved =
-            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-        if saved == 0 {
-            return Err(stale(before.version + 1));
-        }
+        save!(tx, t, before, &after)?;
         Ok(after)
     }
 

@@ -17,8 +17,8 @@ use crate::schema::{organization_closure as closure, organizations as t};
 use crate::types::{Id, Instant, code_or_new, text_enum};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
-use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, page};
+use crate::web::verbs::refusal;
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, reads, save};
 
 text_enum! {
     /// What an organization is. The collectives hold records that a source gives only as one total.
@@ -275,11 +275,7 @@ fn row(id: Id, version: i32, created_at: Instant, now: Instant, status: Organiza
 
 /// Writes the record over itself at its version.
 fn save(tx: &mut Tx<'_>, before: &Organization, after: &Organization) -> Result<()> {
-    let saved = diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(after).execute(tx.conn)?;
-    if saved == 0 {
-        return Err(stale(before.version + 1));
-    }
-    Ok(())
+    save!(tx, t, before, after)
 }
 
 /// `move`: the organization and all below it, under another parent.
@@ -361,25 +357,7 @@ impl Resource for Organizations {
     type Draft = OrganizationDraft;
     type Filter = OrganizationFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Organization::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Organization::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, Organization);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         lock_tree(tx.conn)?;

@@ -21,7 +21,7 @@ use crate::types::{Id, Instant, TextEnum, sql, text_enum};
 use crate::web::resource::{NoDraft, Step};
 use crate::web::shape::Shape;
 use crate::web::verbs::step_body;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, viewed};
 
 text_enum! {
     /// Why two persons may be one.
@@ -81,24 +81,12 @@ pub struct PersonDuplicate {
     pub created_at: Instant,
 }
 
-impl Viewed for PersonDuplicate {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
+viewed!(PersonDuplicate {
     fn shown_version(&self) -> String {
         let of_candidates = self.candidates.iter().map(|candidate| format!("-{}.{}", candidate.person.id, candidate.person.version));
         std::iter::once(self.version.to_string()).chain(of_candidates).collect()
     }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+});
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = t)]
@@ -261,21 +249,11 @@ impl Resource for PersonDuplicates {
         views(conn, scope, rows)
     }
 
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
+    reads!(t);
 
     fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
         let row = query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Row::as_select()).first(conn)?;
         views(conn, scope, vec![row])?.pop().ok_or_else(Error::not_found)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
     }
 
     fn insert(_: &mut Tx<'_>, _: &Scope, _: Vec<Self::Draft>) -> Result<Vec<Self::View>> {

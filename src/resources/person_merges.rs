@@ -22,7 +22,7 @@ use crate::schema::{person_merges as t, persons as p};
 use crate::types::{Id, Instant, TextEnum, new_code};
 use crate::web::resource::{NoDraft, Step};
 use crate::web::verbs::{named, stale, step_body};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, viewed};
 
 /// What a person can be once only: where both are one, somebody has to decide which record is right.
 const ONCE: [&str; 2] = ["volunteers", "heroes"];
@@ -81,20 +81,7 @@ pub struct PersonMerge {
     pub updated_at: Instant,
 }
 
-impl Viewed for PersonMerge {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+viewed!(PersonMerge);
 
 fn view(row: Row) -> Result<PersonMerge> {
     Ok(PersonMerge {
@@ -407,20 +394,10 @@ impl Resource for PersonMerges {
         rows.into_iter().map(view).collect()
     }
 
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
+    reads!(t);
 
     fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
         view(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Row::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
     }
 
     fn insert(_: &mut Tx<'_>, _: &Scope, _: Vec<Self::Draft>) -> Result<Vec<Self::View>> {

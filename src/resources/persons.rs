@@ -31,8 +31,8 @@ use crate::types::{
 };
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
-use crate::web::verbs::{deed_of, difference, refusal, respond, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, body, measured, page};
+use crate::web::verbs::{deed_of, difference, refusal, respond};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, body, measured, page, save};
 
 /// Reveals that one user may make in a minute.
 const REVEALS_A_MINUTE: i64 = 30;
@@ -642,11 +642,7 @@ impl Resource for Persons {
         check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
         let after = Row::of(tx, before.id, before.version + 1, before.created_at, draft)?;
         refuse_known(tx, scope, std::slice::from_ref(&after), |_| String::new())?;
-        let saved =
-            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-        if saved == 0 {
-            return Err(stale(before.version + 1));
-        }
+        save!(tx, t, before, &after)?;
         if before.name != after.name {
             grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
             volunteers::renamed(tx, after.id, &after.name)?;

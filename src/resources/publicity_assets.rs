@@ -18,8 +18,8 @@ use crate::schema::publicity_assets as t;
 use crate::types::{CoordinateSystem, DatePrecision, Id, Instant, Place, Precision, TextEnum, code_or_new, text_enum};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
-use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::verbs::refusal;
+use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, save, viewed};
 
 dated_stages!(publicity_asset_stages, publicity_asset_id);
 
@@ -143,20 +143,7 @@ pub struct PublicityAsset {
     pub updated_at: Instant,
 }
 
-impl Viewed for PublicityAsset {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+viewed!(PublicityAsset);
 
 /// What may be written of a publicity asset.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -395,11 +382,7 @@ fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[PublicityAssetDraf
 
 /// Writes the row over itself at its version.
 fn save(tx: &mut Tx<'_>, before: &PublicityAsset, after: &Row) -> Result<()> {
-    let saved = diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(after).execute(tx.conn)?;
-    if saved == 0 {
-        return Err(stale(before.version + 1));
-    }
-    Ok(())
+    save!(tx, t, before, after)
 }
 
 /// `advance`: one more dated stage. Whoever adds a past one leaves the present stage as it is.
@@ -444,21 +427,11 @@ impl Resource for PublicityAssets {
         Ok(found)
     }
 
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
+    reads!(t);
 
     fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
         let row = query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Row::as_select()).first(conn)?;
         views(conn, vec![row])?.pop().ok_or_else(Error::not_found)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
     }
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {

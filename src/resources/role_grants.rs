@@ -18,8 +18,7 @@ use crate::policy::{Area, OrganizationLevel, Role, Scope};
 use crate::schema::{role_grants as t, users};
 use crate::types::{Id, Instant, TextEnum, business_today, code_or_new};
 use crate::web::resource::{Counted, aggregate};
-use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, page};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, reads, save};
 
 /// A role that a user holds on an organization and all below it.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
@@ -247,25 +246,7 @@ impl Resource for RoleGrants {
     type Draft = RoleGrantDraft;
     type Filter = RoleGrantFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(RoleGrant::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(RoleGrant::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, RoleGrant);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         auth::take_turn(tx)?;
@@ -329,11 +310,7 @@ impl Resource for RoleGrants {
             updated_at: tx.now,
             ..before.clone()
         };
-        let saved =
-            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-        if saved == 0 {
-            return Err(stale(before.version + 1));
-        }
+        save!(tx, t, before, &after)?;
         keep_an_administrator(tx, were)?;
         Ok(after)
     }

@@ -19,8 +19,8 @@ use crate::schema::users as t;
 use crate::types::{Id, Instant, business_today, code_or_new};
 use crate::web::resource::{Counted, Step, aggregate};
 use crate::web::shape::Shape;
-use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, page};
+use crate::web::verbs::refusal;
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, reads, save};
 
 /// Hashing is slow by design: more at once would hold up other writes.
 const MOST_AT_ONCE: usize = 20;
@@ -221,10 +221,7 @@ fn only_others(tx: &Tx<'_>, user: &User) -> Result<()> {
 fn save(tx: &mut Tx<'_>, before: &User, mut after: User) -> Result<User> {
     after.version = before.version + 1;
     after.updated_at = tx.now;
-    let saved = diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-    if saved == 0 {
-        return Err(stale(before.version + 1));
-    }
+    save!(tx, t, before, &after)?;
     Ok(after)
 }
 
@@ -283,25 +280,7 @@ impl Resource for Users {
     type Draft = UserDraft;
     type Filter = UserFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(User::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(User::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, User);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         if drafts.len() > MOST_AT_ONCE {

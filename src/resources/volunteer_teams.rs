@@ -15,8 +15,8 @@ use crate::error::{Error, Fault, Result, Says};
 use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::volunteer_teams as t;
 use crate::types::{DatePrecision, Id, Instant, code_or_new, text_enum};
-use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::verbs::refusal;
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 text_enum! {
     /// Where a team's members come from.
@@ -71,20 +71,7 @@ pub struct VolunteerTeam {
     pub updated_at: Instant,
 }
 
-impl Viewed for VolunteerTeam {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+viewed!(VolunteerTeam);
 
 /// The team that another record is about, as that record shows it.
 #[derive(Debug, Clone, Queryable, Selectable, Serialize, ToSchema)]
@@ -236,25 +223,7 @@ impl Resource for VolunteerTeams {
     type Draft = VolunteerTeamDraft;
     type Filter = VolunteerTeamFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(VolunteerTeam::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(VolunteerTeam::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, VolunteerTeam);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
@@ -289,11 +258,7 @@ impl Resource for VolunteerTeams {
             return Err(Error::field("/parent_id", "own_parent", "队伍不能以自己为上级", "a team can't be above itself"));
         }
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft);
-        let saved =
-            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-        if saved == 0 {
-            return Err(stale(before.version + 1));
-        }
+        save!(tx, t, before, &after)?;
         if before.name != after.name {
             grams::replace(tx.conn, Self::NAME, after.id, after.name.as_deref())?;
         }

@@ -18,8 +18,8 @@ use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{persons as p, volunteers as t};
 use crate::types::{DatePrecision, Id, Instant, TextEnum, code_or_new, text_enum};
-use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::verbs::refusal;
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 text_enum! {
     /// Where a volunteer works.
@@ -70,26 +70,14 @@ pub struct Volunteer {
     pub updated_at: Instant,
 }
 
-impl Viewed for Volunteer {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
+viewed!(Volunteer {
     fn shown_version(&self) -> String {
         format!("{}-{}", self.version, self.person.version)
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
     }
     fn person_id(&self) -> Option<Id> {
         Some(self.person_id)
     }
-}
+});
 
 /// The volunteer whom another record is about, as that record shows them.
 #[derive(Debug, Clone, Queryable, Selectable, Serialize, ToSchema)]
@@ -330,26 +318,7 @@ impl Resource for Volunteers {
     type Draft = VolunteerDraft;
     type Filter = VolunteerFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.inner_join(p::table).select(Volunteer::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        let one = query(scope, &Self::Filter::default()).filter(t::id.eq(id));
-        Ok(one.inner_join(p::table).select(Volunteer::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, Volunteer, with p);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, mut drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         let mut faults = check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
@@ -410,11 +379,7 @@ impl Resource for Volunteers {
         })?;
         let person = persons::rewrite(tx, scope, before.person_id, part).map_err(|error| error.under("/person"))?;
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft, person.into());
-        let saved =
-            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-        if saved == 0 {
-            return Err(stale(before.version + 1));
-        }
+        save!(tx, t, before, &after)?;
         Ok(after)
     }
 

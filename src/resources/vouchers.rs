@@ -23,7 +23,7 @@ use crate::types::{Id, Instant, business_today, code_or_new, text_enum};
 use crate::web::resource::{Run, Step};
 use crate::web::shape::Shape;
 use crate::web::verbs::{refusal, stale, step_body};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 text_enum! {
     /// What a voucher is for.
@@ -115,20 +115,7 @@ pub struct Voucher {
     pub updated_at: Instant,
 }
 
-impl Viewed for Voucher {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+viewed!(Voucher);
 
 /// What may be written of a voucher, while it is a draft.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -367,8 +354,8 @@ fn take(tx: &mut Tx<'_>, before: &Voucher) -> Result<()> {
 }
 
 fn save(tx: &mut Tx<'_>, before: &Voucher, after: Voucher) -> Result<Voucher> {
-    let saved = diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-    if saved == 0 { Err(stale(before.version + 1)) } else { Ok(after) }
+    save!(tx, t, before, &after)?;
+    Ok(after)
 }
 
 /// The number of the next receipt. Receipts of an organization are given out one after the other, and the number is kept
@@ -447,25 +434,7 @@ impl Resource for Vouchers {
     type Draft = VoucherDraft;
     type Filter = VoucherFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Voucher::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Voucher::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, Voucher);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         let actor = tx.actor()?;

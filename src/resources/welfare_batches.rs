@@ -20,8 +20,7 @@ use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::welfare_batches as t;
 use crate::types::{Id, Instant, code_or_new};
 use crate::web::resource::{Run, Step};
-use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, save, viewed};
 
 /// A batch's own row.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
@@ -71,20 +70,7 @@ pub struct WelfareBatch {
     pub updated_at: Instant,
 }
 
-impl Viewed for WelfareBatch {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+viewed!(WelfareBatch);
 
 /// What may be written of a batch.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -316,21 +302,11 @@ impl Resource for WelfareBatches {
         shown(conn, rows)
     }
 
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
+    reads!(t);
 
     fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
         let row = query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Row::as_select()).first(conn)?;
         shown_alone(conn, row)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
     }
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
@@ -361,11 +337,7 @@ impl Resource for WelfareBatches {
     fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
         check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft)?;
-        let saved =
-            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-        if saved == 0 {
-            return Err(stale(before.version + 1));
-        }
+        save!(tx, t, before, &after)?;
         if before.name != after.name {
             grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
         }

@@ -17,8 +17,7 @@ use crate::error::{Error, Fault, Result};
 use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{disbursements, welfare_programmes as t};
 use crate::types::{Id, Instant, TextEnum, code_or_new, text_enum};
-use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, measured, page};
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 text_enum! {
     /// What a programme gives.
@@ -63,20 +62,7 @@ pub struct WelfareProgramme {
     pub updated_at: Instant,
 }
 
-impl Viewed for WelfareProgramme {
-    fn id(&self) -> Id {
-        self.id
-    }
-    fn code(&self) -> &str {
-        &self.code
-    }
-    fn version(&self) -> i32 {
-        self.version
-    }
-    fn organization_id(&self) -> Option<Id> {
-        Some(self.organization_id)
-    }
-}
+viewed!(WelfareProgramme);
 
 /// What may be written of a welfare programme.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -200,25 +186,7 @@ impl Resource for WelfareProgrammes {
     type Draft = WelfareProgrammeDraft;
     type Filter = WelfareProgrammeFilter;
 
-    fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
-        Ok(page!(conn, scope, query(scope, filter), t, window, rows => rows.select(WelfareProgramme::as_select())))
-    }
-
-    fn count(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter) -> Result<i64> {
-        Ok(query(scope, filter).count().get_result(conn)?)
-    }
-
-    fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(WelfareProgramme::as_select()).first(conn)?)
-    }
-
-    fn ids_by_code(conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
-    }
-
-    fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
-        Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
-    }
+    reads!(t, WelfareProgramme);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
@@ -256,11 +224,7 @@ impl Resource for WelfareProgrammes {
             }
         }
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft);
-        let saved =
-            diesel::update(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).set(&after).execute(tx.conn)?;
-        if saved == 0 {
-            return Err(stale(before.version + 1));
-        }
+        save!(tx, t, before, &after)?;
         if before.name != after.name {
             grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
         }

@@ -12,5 +12,5 @@ pub mod verbs;
 
 pub use page::{Cursor, Sort, Window};
 pub(crate) use page::{page, windowed};
-pub(crate) use resource::measured;
 pub use resource::{Measure, Measured, Reference, Resource, Step, Viewed};
+pub(crate) use resource::{measured, reads, save, viewed};

@@ -96,6 +96,128 @@ pub trait Viewed {
     }
 }
 
+/// [`Viewed`] of a view with `id`, `code`, `version` and `organization_id` of its own; what else it tells follows in braces.
+macro_rules! viewed {
+    ($view:ident) => {
+        $crate::web::viewed!($view {});
+    };
+    ($view:ident { $($more:tt)* }) => {
+        impl $crate::web::Viewed for $view {
+            fn id(&self) -> $crate::types::Id {
+                self.id
+            }
+            fn code(&self) -> &str {
+                &self.code
+            }
+            fn version(&self) -> i32 {
+                self.version
+            }
+            fn organization_id(&self) -> Option<$crate::types::Id> {
+                Some(self.organization_id)
+            }
+            $($more)*
+        }
+    };
+}
+pub(crate) use viewed;
+
+/// The reading half of a [`Resource`], out of the slice's one function `query` of scope and filter.
+///
+/// `reads!(t, View)` where the view is the row, `reads!(t, View, with p)` where it is read joined with another table, and
+/// `reads!(t, Row => shown)` where `fn shown(conn, rows)` makes views of rows, all at once. `reads!(t)` leaves `page` and `find` to
+/// the slice.
+macro_rules! reads {
+    ($table:ident, $row:ident) => {
+        $crate::web::reads!(@ $table, rows => rows.select($row::as_select()));
+    };
+    ($table:ident, $row:ident, with $other:ident) => {
+        $crate::web::reads!(@ $table, rows => rows.inner_join($other::table).select($row::as_select()));
+    };
+    (@ $table:ident, $rows:ident => $select:expr) => {
+        fn page(
+            conn: &mut $crate::db::AnyConnection,
+            scope: &$crate::policy::Scope,
+            filter: &Self::Filter,
+            window: &$crate::web::Window,
+        ) -> $crate::error::Result<Vec<Self::View>> {
+            Ok($crate::web::page!(conn, scope, query(scope, filter), $table, window, $rows => $select))
+        }
+
+        fn find(
+            conn: &mut $crate::db::AnyConnection,
+            scope: &$crate::policy::Scope,
+            id: $crate::types::Id,
+        ) -> $crate::error::Result<Self::View> {
+            let $rows = query(scope, &Self::Filter::default()).filter($table::id.eq(id));
+            Ok($select.first(conn)?)
+        }
+
+        $crate::web::reads!($table);
+    };
+    ($table:ident, $row:ident => $shown:ident) => {
+        fn page(
+            conn: &mut $crate::db::AnyConnection,
+            scope: &$crate::policy::Scope,
+            filter: &Self::Filter,
+            window: &$crate::web::Window,
+        ) -> $crate::error::Result<Vec<Self::View>> {
+            let rows = $crate::web::page!(conn, scope, query(scope, filter), $table, window, rows => rows.select($row::as_select()));
+            $shown(conn, rows)
+        }
+
+        fn find(
+            conn: &mut $crate::db::AnyConnection,
+            scope: &$crate::policy::Scope,
+            id: $crate::types::Id,
+        ) -> $crate::error::Result<Self::View> {
+            let row = query(scope, &Self::Filter::default()).filter($table::id.eq(id)).select($row::as_select()).first(conn)?;
+            $shown(conn, vec![row])?.pop().ok_or_else($crate::error::Error::not_found)
+        }
+
+        $crate::web::reads!($table);
+    };
+    ($table:ident) => {
+        fn count(
+            conn: &mut $crate::db::AnyConnection,
+            scope: &$crate::policy::Scope,
+            filter: &Self::Filter,
+        ) -> $crate::error::Result<i64> {
+            Ok(query(scope, filter).count().get_result(conn)?)
+        }
+
+        fn ids_by_code(
+            conn: &mut $crate::db::AnyConnection,
+            scope: &$crate::policy::Scope,
+            codes: &[String],
+        ) -> $crate::error::Result<Vec<(String, $crate::types::Id)>> {
+            let all = query(scope, &Self::Filter::default());
+            Ok(all.filter($table::code.eq_any(codes.to_vec())).select(($table::code, $table::id)).load(conn)?)
+        }
+
+        fn known_ids(
+            conn: &mut $crate::db::AnyConnection,
+            scope: &$crate::policy::Scope,
+            ids: &[$crate::types::Id],
+        ) -> $crate::error::Result<Vec<$crate::types::Id>> {
+            Ok(query(scope, &Self::Filter::default()).filter($table::id.eq_any(ids.to_vec())).select($table::id).load(conn)?)
+        }
+    };
+}
+pub(crate) use reads;
+
+/// Writes a row over the one that was read, at its version: `Err(stale)` where somebody was faster.
+macro_rules! save {
+    ($tx:ident, $table:ident, $before:ident, $after:expr) => {{
+        let at_its_version = $table::table.filter($table::id.eq($before.id)).filter($table::version.eq($before.version));
+        match diesel::update(at_its_version).set($after).execute($tx.conn) {
+            Ok(0) => Err($crate::web::verbs::stale($before.version + 1)),
+            Ok(_) => Ok(()),
+            Err(error) => Err($crate::error::Error::from(error)),
+        }
+    }};
+}
+pub(crate) use save;
+
 /// A field that holds another record's id.
 #[derive(Debug, Clone, Copy)]
 pub struct Reference {

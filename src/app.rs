@@ -102,6 +102,9 @@ fn annotated(config: &mut ServiceConfig<'_>) {
     auth::mount(config);
     config
         .service(resources::persons::reveal)
+        .service(resources::bank_transfers::file::file)
+        .service(resources::bank_transfers::results::results)
+        .service(resources::bank_transfers::reconciliation::reconciliation)
         .service(audit::api::verification)
         .service(audit::api::checkpoints)
         .service(figures::catalogue_of)

@@ -96,6 +96,12 @@ checks! {
         "ON c.ancestor_id = p.ancestor_id AND c.descendant_id = p.descendant_id AND c.depth = p.depth WHERE c.ancestor_id IS NULL "
         "UNION ALL SELECT c.descendant_id AS id FROM organization_closure c LEFT JOIN paths p "
         "ON c.ancestor_id = p.ancestor_id AND c.descendant_id = p.descendant_id AND c.depth = p.depth WHERE p.ancestor_id IS NULL";
+    "transfers_agree", "银行转账与账上支付一致", "a line of a transfer is of a payment that was posted from its account with its amount, and a transfer comes to its lines",
+        "SELECT l.id AS id FROM bank_transfer_lines l JOIN bank_transfers b ON b.id = l.transfer_id WHERE NOT EXISTS ("
+        "SELECT 1 FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id WHERE t.disbursement_id = l.disbursement_id "
+        "AND t.reverses_id IS NULL AND e.account_id = b.account_id AND e.amount_fen = -l.amount_fen) "
+        "UNION ALL SELECT b.id AS id FROM bank_transfers b LEFT JOIN bank_transfer_lines l ON l.transfer_id = b.id GROUP BY b.id, b.lines, b.amount_fen "
+        "HAVING count(l.id) <> b.lines OR sum(l.amount_fen) <> b.amount_fen";
     "stock_recomputed", "宣传品库存等于出入库合计", "the stock of goods is what was made less what was issued",
         "SELECT g.id AS id FROM goods g LEFT JOIN goods_movements m ON m.goods_id = g.id GROUP BY g.id, g.stock "
         "HAVING g.stock <> coalesce(sum(CASE WHEN m.direction = 'made' THEN m.quantity ELSE -m.quantity END), 0)";

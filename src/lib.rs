@@ -44,6 +44,8 @@
 //! | 宣传品，出入库 | goods, movement | | 年度工作报告 | annual report |
 //! | 账户，资金 | account, fund | | 记账凭证，过账，冲销 | voucher, post, reverse |
 //! | 账务记录，分录 | ledger transaction, entry | | 预算 | budget |
+//! | 收款账户 | payee account | | 银行转账，转账明细 | bank transfer, line |
+//! | 银行回执 | (bank) result | | 对账 | reconciliation |
 //! | 审计记录 | audit event | | 链环，检查点 | link, checkpoint |
 //!
 //! # Where this differs from the first design

@@ -20,6 +20,7 @@ use yiyong::demo::{self, Account};
 use yiyong::error::{Error, Language};
 use yiyong::logging;
 use yiyong::policy::Role;
+use yiyong::resources::payee_accounts;
 use yiyong::resources::persons::{self, Resealed};
 use yiyong::types::TextEnum;
 
@@ -122,6 +123,10 @@ fn run(command: Command) -> Result<(), String> {
             let Resealed { seen, resealed, dated, doubles, .. } = persons::reseal(&service.db).map_err(told)?;
             let mut out = std::io::stdout();
             writeln!(out, "resealed {resealed} of {seen} persons").map_err(|e| e.to_string())?;
+            let accounts = payee_accounts::reseal(&service.db).map_err(told)?;
+            if accounts.seen > 0 {
+                writeln!(out, "resealed {} of {} payee accounts", accounts.resealed, accounts.seen).map_err(|e| e.to_string())?;
+            }
             if dated > 0 {
                 writeln!(out, "kept the birth dates of {dated} persons").map_err(|e| e.to_string())?;
             }

@@ -40,6 +40,7 @@ text_enum! {
         Update = "update", "修改", "update";
         Delete = "delete", "删除", "delete";
         Import = "import", "导入", "import";
+        Export = "export", "导出", "export";
         Move = "move", "调整隶属", "move";
         Archive = "archive", "归档", "archive";
         Advance = "advance", "登记阶段", "record a stage";
@@ -132,8 +133,9 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
     use Role as W;
     let read = action == A::Read;
     let write = matches!(action, A::Create | A::Update | A::Delete | A::Import | A::Advance | A::Retract);
-    // What is kept of a hero: a confirmation that was given elsewhere, what may be published, and consents to it.
-    let files = matches!(action, A::Confirm | A::Publish | A::Unpublish | A::Withdraw);
+    // What is kept of a hero: a confirmation that was given elsewhere, what may be published, consents to it, and where
+    // money is sent.
+    let files = matches!(action, A::Confirm | A::Publish | A::Unpublish | A::Withdraw | A::Disable | A::Enable);
     match (role, area) {
         // Money first: approving and paying belong to one role each, whoever else may write.
         (W::Leader, R::Welfare) if matches!(action, A::Approve | A::Return | A::Reject) => true,
@@ -145,7 +147,7 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
         (_, R::Welfare) if !read && !write => false,
 
         // What finance prepares the leader posts; the books are read by whoever answers for them.
-        (W::Finance, R::Ledger) => read || write || matches!(action, A::Submit | A::Cancel | A::Archive | A::Enable),
+        (W::Finance, R::Ledger) => read || write || matches!(action, A::Submit | A::Cancel | A::Archive | A::Enable | A::Export),
         (W::Service, R::Ledger) => read || write || action == A::Submit,
         (W::Leader, R::Ledger) => read || matches!(action, A::Post | A::Return | A::Reverse),
         (W::OrgAdmin, R::Ledger) => read,

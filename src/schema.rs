@@ -938,6 +938,90 @@ diesel::table! {
 }
 
 // Whom a record is about is shown along with it.
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    payee_accounts (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        person_id -> Uuid,
+        holder_name -> Text,
+        holder_relation -> Nullable<Text>,
+        bank_name -> Text,
+        number_sealed -> Binary,
+        number_hash -> Binary,
+        number_masked -> Text,
+        card_checks -> Nullable<Bool>,
+        status -> Text,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    bank_transfers (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        account_id -> Uuid,
+        batch_id -> Nullable<Uuid>,
+        lines -> Integer,
+        amount_fen -> BigInt,
+        state -> Text,
+        reason -> Nullable<Text>,
+        prepared_by -> Uuid,
+        sent_at -> Nullable<Instant>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    bank_transfer_lines (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        transfer_id -> Uuid,
+        position -> Integer,
+        disbursement_id -> Uuid,
+        payee_account_id -> Uuid,
+        amount_fen -> BigInt,
+        state -> Text,
+        settled_on -> Nullable<Date>,
+        bank_reason -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    bank_result_mismatches (id) {
+        id -> Uuid,
+        transfer_id -> Uuid,
+        reference -> Text,
+        amount_fen -> BigInt,
+        outcome -> Text,
+        mismatch -> Text,
+        bank_reason -> Nullable<Text>,
+        settled_on -> Nullable<Date>,
+        created_at -> Instant,
+    }
+}
+
 diesel::joinable!(appointments -> persons (person_id));
 diesel::joinable!(consents -> persons (person_id));
 diesel::joinable!(dependants -> persons (person_id));
@@ -945,6 +1029,7 @@ diesel::joinable!(heroes -> persons (person_id));
 diesel::joinable!(ledger_entries -> accounts (account_id));
 diesel::joinable!(memberships -> volunteer_teams (team_id));
 diesel::joinable!(memberships -> volunteers (volunteer_id));
+diesel::joinable!(payee_accounts -> persons (person_id));
 diesel::joinable!(volunteers -> persons (person_id));
 
 // What was spent, by whom, in which year, on what.
@@ -961,6 +1046,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_checkpoints,
     audit_events,
     audit_links,
+    bank_result_mismatches,
+    bank_transfer_lines,
+    bank_transfers,
     budgets,
     campaign_events,
     campaigns,
@@ -986,6 +1074,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     name_grams,
     organization_closure,
     organizations,
+    payee_accounts,
     person_distinctions,
     person_merges,
     persons,

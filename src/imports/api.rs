@@ -12,7 +12,6 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::columns::{self, Column};
-use super::importable;
 use super::run::{self, Fault, Mode, OnError, Order, Outcome, Report};
 use crate::auth::Caller;
 use crate::db::{Db, Reply};
@@ -175,7 +174,7 @@ pub async fn columns_of(_caller: Caller, resource: web::Path<String>) -> Result<
 }
 
 fn resource_named(segment: &str) -> Option<&'static dyn Verbs> {
-    verbs::named(&segment.replace('-', "_")).filter(|verbs| importable(*verbs))
+    verbs::named(&segment.replace('-', "_")).filter(|verbs| verbs.importable())
 }
 
 fn bytes(report: &Report) -> Result<Vec<u8>> {
@@ -254,7 +253,7 @@ async fn parts(mut payload: Multipart) -> Result<Parts> {
                 Some(verbs) => resource = Some(verbs),
                 None => {
                     let known: Vec<String> =
-                        verbs::registry().iter().filter(|v| importable(**v)).map(|v| v.name().replace('_', "-")).collect();
+                        verbs::registry().iter().filter(|v| v.importable()).map(|v| v.name().replace('_', "-")).collect();
                     let known = known.join(", ");
                     faults.push(Wrong::new(
                         "/resource",

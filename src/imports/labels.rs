@@ -158,6 +158,10 @@ const SHARED: &[(&str, &[&str])] = &[
     ("amount_fen", &["金额（分）"]),
     ("benefit", &["待遇内容"]),
     ("channel", &["资金来源"]),
+    ("holder_name", &["户名"]),
+    ("holder_relation", &["户主与本人关系"]),
+    ("bank_name", &["开户银行", "开户行"]),
+    ("number", &["收款账号", "银行账号", "卡号"]),
 ];
 
 #[cfg(test)]
@@ -167,7 +171,7 @@ mod tests {
     /// Every column of every resource has a Chinese header, and no two columns share one.
     #[test]
     fn every_column_can_be_headed_in_chinese() {
-        for verbs in crate::web::verbs::registry().iter().filter(|verbs| super::super::importable(**verbs)) {
+        for verbs in crate::web::verbs::registry().iter().filter(|verbs| verbs.importable()) {
             let mut seen = std::collections::HashMap::new();
             for column in columns::of(*verbs) {
                 assert!(!column.headers_zh.is_empty(), "{}.{} has no Chinese header", verbs.name(), column.header);

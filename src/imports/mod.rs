@@ -9,11 +9,3 @@ mod run;
 
 pub use api::{columns_of, create, one};
 pub use run::{Fault, Mode, OnError, Outcome, Report};
-
-use crate::policy::Area;
-use crate::web::verbs::Verbs;
-
-/// Accounts and their grants are made one by one, by hand; everything else may come in files.
-pub(crate) fn importable(verbs: &dyn Verbs) -> bool {
-    verbs.writable() && verbs.area() != Area::Access
-}

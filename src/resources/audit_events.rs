@@ -11,12 +11,12 @@ use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
 use crate::audit::{AuditOutcome, Event};
-use crate::db::{Any, AnyConnection, Part, Subset, Tx};
+use crate::db::{Any, AnyConnection, Part, Subset};
 use crate::error::{Error, Result};
-use crate::policy::{Action, Area, OrganizationLevel, Scope};
+use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::audit_events as t;
 use crate::types::{Id, Instant};
-use crate::web::{Measure, Measured, Reference, Resource, Sort, Viewed, Window, page, verbs};
+use crate::web::{Measure, Measured, Reference, Resource, Sort, Viewed, Window, page, read_only, verbs};
 
 /// One event of the audit log.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -162,21 +162,16 @@ fn shown(scope: &Scope, event: Event) -> AuditEvent {
     }
 }
 
-fn only_read<T>() -> Result<T> {
-    Err(Error::internal("the audit log was to be written through its resource"))
-}
-
 impl Resource for AuditEvents {
     const NAME: &'static str = "audit_events";
     const LABEL: (&'static str, &'static str) = ("审计记录", "audit event");
     const AREA: Area = Area::Audit;
     const REFERENCES: &'static [Reference] = &[];
-    const WRITABLE: bool = false;
     const SORTS: &'static [&'static str] = &Sort::IN_TIME;
 
     type View = AuditEvent;
-    type Draft = NoDraft;
     type Filter = AuditEventFilter;
+    read_only!();
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
         let events: Vec<Event> = page!(in_time conn, scope, query(scope, filter), t, window, rows => rows.select(Event::as_select()));
@@ -201,28 +196,8 @@ impl Resource for AuditEvents {
         Ok(query(scope, &Self::Filter::default()).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
     }
 
-    fn insert(_: &mut Tx<'_>, _: &Scope, _: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
-        only_read()
-    }
-
-    fn draft(_: &mut Tx<'_>, _: &Self::View) -> Result<Self::Draft> {
-        only_read()
-    }
-
-    fn update(_: &mut Tx<'_>, _: &Scope, _: &Self::View, _: Self::Draft) -> Result<Self::View> {
-        only_read()
-    }
-
-    fn delete(_: &mut Tx<'_>, _: &Scope, _: &Self::View) -> Result<()> {
-        only_read()
-    }
-
     /// No figure is made of the log.
     fn measure(_: &mut AnyConnection, _: &Scope, _: &Self::Filter, _: Measure) -> Result<Measured> {
-        only_read()
-    }
-
-    fn offers(_: &Self::View) -> Vec<Action> {
-        Vec::new()
+        Err(Error::forbidden())
     }
 }

@@ -190,6 +190,9 @@ pub struct DisbursementFilter {
     /// One or several, separated by commas.
     #[param(inline)]
     pub state: Option<Vec<DisbursementState>>,
+    /// Whether it is in a bank transfer that the bank has not sent back: with `state=paid`, `false` finds what still has to
+    /// be sent.
+    pub with_bank: Option<bool>,
     #[param(inline)]
     pub form: Option<BenefitForm>,
     #[param(inline)]
@@ -278,6 +281,10 @@ const DOUBLED: &str = "EXISTS (SELECT 1 FROM disbursements AS other \
         (SELECT person_id FROM heroes WHERE heroes.id = disbursements.hero_id), \
         (SELECT person_id FROM dependants WHERE dependants.id = disbursements.dependant_id)))))";
 
+/// That a transfer holds it which the bank has not sent back.
+const WITH_BANK: &str = "EXISTS (SELECT 1 FROM bank_transfer_lines AS sent \
+    WHERE sent.disbursement_id = disbursements.id AND sent.state IN ('waiting', 'paid'))";
+
 /// How many disbursements of a batch go to somebody who is given the same kind in the same year once more.
 pub fn doubled(conn: &mut AnyConnection, batch_id: Id) -> Result<i64> {
     Ok(t::table.filter(t::batch_id.eq(batch_id)).filter(sql::<Bool>(DOUBLED)).count().get_result(conn)?)
@@ -331,6 +338,9 @@ fn query(scope: &Scope, filter: &DisbursementFilter) -> t::BoxedQuery<'static, A
     }
     if let Some(states) = &filter.state {
         query = query.filter(t::state.eq_any(states.clone()));
+    }
+    if let Some(wanted) = filter.with_bank {
+        query = query.filter(sql::<Bool>(WITH_BANK).eq(wanted));
     }
     if let Some(form) = filter.form {
         query = query.filter(t::form.eq(form));

@@ -8,14 +8,13 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::db::{Any, AnyConnection, Part, Subset, Tx};
-use crate::error::{Error, Result};
+use crate::db::{Any, AnyConnection, Part, Subset};
+use crate::error::Result;
 use crate::ledger::TransactionKind;
-use crate::policy::{Action, Area, OrganizationLevel, Scope};
+use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{accounts, ledger_entries, ledger_transactions as t};
 use crate::types::{Id, Instant};
-use crate::web::resource::NoDraft;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, measured, reads};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, measured, read_only, reads};
 
 /// One side of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -207,38 +206,17 @@ impl Resource for LedgerTransactions {
     const LABEL: (&'static str, &'static str) = ("账务记录", "ledger transaction");
     const AREA: Area = Area::Ledger;
     const REFERENCES: &'static [Reference] = &[];
-    const WRITABLE: bool = false;
 
     type View = LedgerTransaction;
-    type Draft = NoDraft;
     type Filter = LedgerTransactionFilter;
+    read_only!();
 
     reads!(t, Row => shown);
-
-    fn insert(_: &mut Tx<'_>, _: &Scope, _: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
-        Err(Error::forbidden())
-    }
-
-    fn draft(_: &mut Tx<'_>, _: &Self::View) -> Result<Self::Draft> {
-        Err(Error::forbidden())
-    }
-
-    fn update(_: &mut Tx<'_>, _: &Scope, _: &Self::View, _: Self::Draft) -> Result<Self::View> {
-        Err(Error::forbidden())
-    }
-
-    fn delete(_: &mut Tx<'_>, _: &Scope, _: &Self::View) -> Result<()> {
-        Err(Error::forbidden())
-    }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(match measure {
             Measure::Fen => measured!(exact conn, query(scope, filter), t, amount_fen),
             _ => measured!(conn, query(scope, filter), t, measure),
         })
-    }
-
-    fn offers(_: &Self::View) -> Vec<Action> {
-        Vec::new()
     }
 }

@@ -3,6 +3,8 @@
 pub mod accounts;
 pub mod appointments;
 pub mod audit_events;
+pub mod bank_transfer_lines;
+pub mod bank_transfers;
 pub mod budgets;
 pub mod campaign_events;
 pub mod campaigns;
@@ -22,6 +24,7 @@ pub mod media_items;
 pub mod media_placements;
 pub mod memberships;
 pub mod organizations;
+pub mod payee_accounts;
 pub mod person_duplicates;
 pub mod person_merges;
 pub mod persons;
@@ -73,6 +76,7 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<honours::Honours>::new())),
         Box::leak(Box::new(Of::<consents::Consents>::new())),
         Box::leak(Box::new(Of::<dependants::Dependants>::new())),
+        Box::leak(Box::new(Of::<payee_accounts::PayeeAccounts>::new())),
         Box::leak(Box::new(Of::<welfare_programmes::WelfareProgrammes>::new())),
         Box::leak(Box::new(Of::<welfare_batches::WelfareBatches>::new())),
         Box::leak(Box::new(Of::<disbursements::Disbursements>::new())),
@@ -80,6 +84,8 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<budgets::Budgets>::new())),
         Box::leak(Box::new(Of::<vouchers::Vouchers>::new())),
         Box::leak(Box::new(Of::<ledger_transactions::LedgerTransactions>::new())),
+        Box::leak(Box::new(Of::<bank_transfers::BankTransfers>::new())),
+        Box::leak(Box::new(Of::<bank_transfer_lines::BankTransferLines>::new())),
         Box::leak(Box::new(Of::<users::Users>::new())),
         Box::leak(Box::new(Of::<role_grants::RoleGrants>::new())),
         Box::leak(Box::new(Of::<audit_events::AuditEvents>::new())),

@@ -14,14 +14,14 @@ use validator::Validate;
 
 use super::persons::PersonBrief;
 use crate::db::{Any, AnyConnection, Part, Rows, Subset, Tx};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{person_distinctions, persons as t};
 use crate::types::{Id, Instant, TextEnum, sql, text_enum};
-use crate::web::resource::{NoDraft, Step};
+use crate::web::resource::Step;
 use crate::web::shape::Shape;
 use crate::web::verbs::step_body;
-use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, read_only, reads, viewed};
 
 text_enum! {
     /// Why two persons may be one.
@@ -238,11 +238,10 @@ impl Resource for PersonDuplicates {
     const LABEL: (&'static str, &'static str) = ("疑似重复人员", "person duplicate");
     const AREA: Area = Area::People;
     const REFERENCES: &'static [Reference] = &[];
-    const WRITABLE: bool = false;
 
     type View = PersonDuplicate;
-    type Draft = NoDraft;
     type Filter = PersonDuplicateFilter;
+    read_only!();
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
         let rows: Vec<Row> = page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Row::as_select()));
@@ -254,22 +253,6 @@ impl Resource for PersonDuplicates {
     fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
         let row = query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Row::as_select()).first(conn)?;
         views(conn, scope, vec![row])?.pop().ok_or_else(Error::not_found)
-    }
-
-    fn insert(_: &mut Tx<'_>, _: &Scope, _: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
-        Err(Error::new(Code::MethodNotAllowed))
-    }
-
-    fn draft(_: &mut Tx<'_>, _: &Self::View) -> Result<Self::Draft> {
-        Err(Error::new(Code::MethodNotAllowed))
-    }
-
-    fn update(_: &mut Tx<'_>, _: &Scope, _: &Self::View, _: Self::Draft) -> Result<Self::View> {
-        Err(Error::new(Code::MethodNotAllowed))
-    }
-
-    fn delete(_: &mut Tx<'_>, _: &Scope, _: &Self::View) -> Result<()> {
-        Err(Error::new(Code::MethodNotAllowed))
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {

@@ -13,16 +13,16 @@ use validator::Validate;
 
 use super::persons::{self, Person, Persons};
 use super::references::{ForeignKey, Referrer, about_persons};
-use super::{consents, heroes, rules, volunteers};
+use super::{consents, heroes, payee_accounts, rules, volunteers};
 use crate::auth;
 use crate::db::{Any, AnyConnection, Tx, held, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{person_merges as t, persons as p};
 use crate::types::{Id, Instant, TextEnum, new_code};
-use crate::web::resource::{NoDraft, Step};
+use crate::web::resource::Step;
 use crate::web::verbs::{named, stale, step_body};
-use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, read_only, reads, viewed};
 
 /// What a person can be once only: where both are one, somebody has to decide which record is right.
 const ONCE: [&str; 2] = ["volunteers", "heroes"];
@@ -288,6 +288,7 @@ pub fn merge(tx: &mut Tx<'_>, scope: &Scope, before: Person, body: &Value) -> Re
     all_in_reach(tx, scope, &found)?;
     refuse_twice(tx, into.id, &found)?;
 
+    payee_accounts::give_way(tx, before.id, into.id)?;
     let now = tx.now;
     for (key, referrers) in &found {
         if key.repoint(tx.conn, before.id, into.id, now)? != referrers.len() {
@@ -383,11 +384,10 @@ impl Resource for PersonMerges {
     const LABEL: (&'static str, &'static str) = ("人员合并", "person merge");
     const AREA: Area = Area::People;
     const REFERENCES: &'static [Reference] = &[];
-    const WRITABLE: bool = false;
 
     type View = PersonMerge;
-    type Draft = NoDraft;
     type Filter = PersonMergeFilter;
+    read_only!();
 
     fn page(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, window: &Window) -> Result<Vec<Self::View>> {
         let rows: Vec<Row> = page!(conn, scope, query(scope, filter), t, window, rows => rows.select(Row::as_select()));
@@ -398,22 +398,6 @@ impl Resource for PersonMerges {
 
     fn find(conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Self::View> {
         view(query(scope, &Self::Filter::default()).filter(t::id.eq(id)).select(Row::as_select()).first(conn)?)
-    }
-
-    fn insert(_: &mut Tx<'_>, _: &Scope, _: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
-        Err(Error::new(Code::MethodNotAllowed))
-    }
-
-    fn draft(_: &mut Tx<'_>, _: &Self::View) -> Result<Self::Draft> {
-        Err(Error::new(Code::MethodNotAllowed))
-    }
-
-    fn update(_: &mut Tx<'_>, _: &Scope, _: &Self::View, _: Self::Draft) -> Result<Self::View> {
-        Err(Error::new(Code::MethodNotAllowed))
-    }
-
-    fn delete(_: &mut Tx<'_>, _: &Scope, _: &Self::View) -> Result<()> {
-        Err(Error::new(Code::MethodNotAllowed))
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {

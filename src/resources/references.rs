@@ -154,6 +154,17 @@ foreign_keys! {
     "ledger_transactions"."posted_by" -> "users",
     "ledger_entries"."transaction_id" -> "ledger_transactions",
     "ledger_entries"."account_id" -> "accounts",
+    "payee_accounts"."organization_id" -> "organizations",
+    "payee_accounts"."person_id" -> "persons",
+    "bank_transfers"."organization_id" -> "organizations",
+    "bank_transfers"."account_id" -> "accounts",
+    "bank_transfers"."batch_id" -> "welfare_batches",
+    "bank_transfers"."prepared_by" -> "users",
+    "bank_transfer_lines"."organization_id" -> "organizations",
+    "bank_transfer_lines"."transfer_id" -> "bank_transfers",
+    "bank_transfer_lines"."disbursement_id" -> "disbursements",
+    "bank_transfer_lines"."payee_account_id" -> "payee_accounts",
+    "bank_result_mismatches"."transfer_id" -> "bank_transfers",
 }
 
 /// The keys by which records are about a person: not those that tell what became of persons.

@@ -240,6 +240,8 @@ impl Resource for RoleGrants {
     const NAME: &'static str = "role_grants";
     const LABEL: (&'static str, &'static str) = ("角色授权", "role grant");
     const AREA: Area = Area::Access;
+    /// Grants are given one by one, by hand.
+    const IMPORTABLE: bool = false;
     const REFERENCES: &'static [Reference] = &[Reference::ORGANIZATION, Reference { field: "user_id", column: "user_code", of: "users" }];
 
     type View = RoleGrant;

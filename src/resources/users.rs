@@ -273,6 +273,8 @@ impl Resource for Users {
     const NAME: &'static str = "users";
     const LABEL: (&'static str, &'static str) = ("用户", "user");
     const AREA: Area = Area::Access;
+    /// Accounts are made one by one, by hand: a password would stand in a file.
+    const IMPORTABLE: bool = false;
     const REFERENCES: &'static [Reference] =
         &[Reference::ORGANIZATION, Reference { field: "person_id", column: "person_code", of: "persons" }];
 

@@ -8,7 +8,10 @@ pub mod sql;
 mod text_enum;
 
 pub use id::{Id, code_or_new, new_code};
-pub use identifier::{age, born_by, born_on, gender_of, mask_id_number, mask_phone, normalize_id_number, normalize_phone};
+pub use identifier::{
+    age, born_by, born_on, card_checks, gender_of, mask_account_number, mask_id_number, mask_phone, normalize_account_number,
+    normalize_id_number, normalize_phone,
+};
 pub use instant::{Instant, business_today};
 pub use place::Place;
 pub use text_enum::TextEnum;

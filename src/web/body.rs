@@ -68,8 +68,8 @@ async fn bytes(request: &HttpRequest, payload: &mut web::Payload, limit: usize) 
     tokio::time::timeout(within(request), read).await.unwrap_or_else(|_| Err(Error::new(Code::RequestTimeout)))
 }
 
-/// The body as JSON of one of these media types.
-pub async fn json(request: &HttpRequest, payload: &mut web::Payload, media_types: &[&str]) -> Result<(Vec<u8>, Value)> {
+/// The body is said to be of one of these media types.
+fn of_type(request: &HttpRequest, media_types: &[&str]) -> Result<()> {
     let given = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     let essence = given.split(';').next().unwrap_or("").trim();
     if !media_types.iter().any(|t| t.eq_ignore_ascii_case(essence)) {
@@ -79,9 +79,21 @@ pub async fn json(request: &HttpRequest, payload: &mut web::Payload, media_types
             format!("Content-Type should be {}", media_types.join(" or ")),
         ));
     }
+    Ok(())
+}
+
+/// The body as JSON of one of these media types.
+pub async fn json(request: &HttpRequest, payload: &mut web::Payload, media_types: &[&str]) -> Result<(Vec<u8>, Value)> {
+    of_type(request, media_types)?;
     let bytes = bytes(request, payload, JSON_LIMIT).await?;
     let value = parse(&bytes)?;
     Ok((bytes, value))
+}
+
+/// The body as a file of one of these media types, of at most so many bytes.
+pub async fn file(request: &HttpRequest, payload: &mut web::Payload, media_types: &[&str], limit: usize) -> Result<Vec<u8>> {
+    of_type(request, media_types)?;
+    bytes(request, payload, limit).await
 }
 
 /// The body as a value of one type, checked like a draft: all its faults at once.

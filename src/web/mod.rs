@@ -13,4 +13,4 @@ pub mod verbs;
 pub use page::{Cursor, Sort, Window};
 pub(crate) use page::{page, windowed};
 pub use resource::{Measure, Measured, Reference, Resource, Step, Viewed};
-pub(crate) use resource::{measured, reads, save, viewed};
+pub(crate) use resource::{measured, read_only, reads, save, viewed};

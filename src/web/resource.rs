@@ -27,6 +27,8 @@ pub trait Resource: Sized + 'static {
     const REFERENCES: &'static [Reference];
     /// Whether callers may create, patch and delete; `false` for records that only the service writes.
     const WRITABLE: bool = true;
+    /// Whether its records may come in files.
+    const IMPORTABLE: bool = Self::WRITABLE;
     /// The orders of its list. What has no code has no order by it.
     const SORTS: &'static [&'static str] = &Sort::CODES;
     /// Whether organizations below the record's may see and name it, as a county holds an event of the city's campaign.
@@ -204,6 +206,36 @@ macro_rules! reads {
     };
 }
 pub(crate) use reads;
+
+/// The writing half of a [`Resource`] that only the service writes: there is none.
+macro_rules! read_only {
+    () => {
+        const WRITABLE: bool = false;
+        type Draft = $crate::web::resource::NoDraft;
+
+        fn insert(_: &mut $crate::db::Tx<'_>, _: &$crate::policy::Scope, _: Vec<Self::Draft>) -> $crate::error::Result<Vec<Self::View>> {
+            Err($crate::error::Error::new($crate::error::Code::MethodNotAllowed))
+        }
+
+        fn draft(_: &mut $crate::db::Tx<'_>, _: &Self::View) -> $crate::error::Result<Self::Draft> {
+            Err($crate::error::Error::new($crate::error::Code::MethodNotAllowed))
+        }
+
+        fn update(
+            _: &mut $crate::db::Tx<'_>,
+            _: &$crate::policy::Scope,
+            _: &Self::View,
+            _: Self::Draft,
+        ) -> $crate::error::Result<Self::View> {
+            Err($crate::error::Error::new($crate::error::Code::MethodNotAllowed))
+        }
+
+        fn delete(_: &mut $crate::db::Tx<'_>, _: &$crate::policy::Scope, _: &Self::View) -> $crate::error::Result<()> {
+            Err($crate::error::Error::new($crate::error::Code::MethodNotAllowed))
+        }
+    };
+}
+pub(crate) use read_only;
 
 /// Writes a row over the one that was read, at its version: `Err(stale)` where somebody was faster.
 macro_rules! save {

@@ -55,6 +55,7 @@ pub trait Verbs: Send + Sync {
     fn label(&self) -> (&'static str, &'static str);
     fn area(&self) -> Area;
     fn writable(&self) -> bool;
+    fn importable(&self) -> bool;
     fn sorts(&self) -> &'static [&'static str];
     fn references(&self) -> &'static [Reference];
     fn draft_shape(&self) -> &Shape;
@@ -324,6 +325,9 @@ impl<R: Resource> Verbs for Of<R> {
     }
     fn writable(&self) -> bool {
         R::WRITABLE
+    }
+    fn importable(&self) -> bool {
+        R::IMPORTABLE
     }
     fn sorts(&self) -> &'static [&'static str] {
         R::SORTS

@@ -175,6 +175,8 @@ fn an_operator_reseals_from_the_command_line() {
     let clerk = server.nobody().sign_in("clerk", UserKind::Person);
     let made = clerk.post(PERSONS, &json!({"organization_id": root.id(), "name": "王小明", "id_number": NUMBER}));
     assert_eq!(made.status, 201, "{made:?}");
+    let payee = json!({"organization_id": root.id(), "person_id": made.id(), "holder_name": "王小明", "bank_name": "某银行", "number": "123456789"});
+    assert_eq!(clerk.post("/api/v1/payee-accounts", &payee).status, 201);
     let path = |name: &str| place.folder.path().join(name).display().to_string();
     std::fs::write(path("next"), NEXT_KEY).expect("written");
     let reseal = |others: &str| place.run(&["reseal"], &[("YIYONG_DATA_KEY_FILE", &path("next")), ("YIYONG_OTHER_DATA_KEY_FILES", others)]);
@@ -184,6 +186,7 @@ fn an_operator_reseals_from_the_command_line() {
         String::from_utf8_lossy(&refused.stderr).contains(&format!("person {} are sealed with a data key that is not given", made.id()))
     );
     let done = reseal(&path("key"));
-    assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stdout).as_ref()), (Some(0), "resealed 1 of 1 persons\n"));
+    let said = "resealed 1 of 1 persons\nresealed 1 of 1 payee accounts\n";
+    assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stdout).as_ref()), (Some(0), said));
     assert!(reseal("").status.success(), "nothing is left under the former key");
 }

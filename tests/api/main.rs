@@ -5,6 +5,7 @@
 mod appointments;
 mod audit;
 mod bad_input;
+mod bank_transfers;
 mod campaigns;
 mod cluster;
 mod consents;

@@ -57,9 +57,10 @@ impl Samples {
                 "person_merges" => samples.plant_merge(&importer, &city),
                 "ledger_transactions" => samples.plant_transaction(host, &importer),
                 "audit_events" => samples.plant_event(&platform),
+                "bank_transfers" => samples.plant_transfer(host, &importer),
                 _ => {}
             }
-            if !verbs.writable() {
+            if !verbs.writable() || samples.0.contains_key(verbs.name()) && verbs.name() != "organizations" {
                 continue;
             }
             let mut draft = samples.draft(*verbs);
@@ -97,6 +98,25 @@ impl Samples {
         let posted = importer.get(&address("ledger_transactions"));
         let id = posted.body["items"][0]["id"].as_str().expect("an id").to_owned();
         self.0.insert("ledger_transactions", (id, Value::Null));
+    }
+
+    /// A payment to the sample hero goes to the bank: it takes everybody who has a hand in money.
+    fn plant_transfer(&mut self, host: &Host, importer: &Client<'_>) {
+        let county = json!(self.id("organizations"));
+        let finance = host.user("payer", Role::Finance, Some("zz"));
+        let leader = host.sign_in("poster", yiyong::auth::UserKind::Person);
+        let purse = crate::ledger::purse(&finance, &leader, &county, "unrestricted", 1_000);
+        let given = json!({"organization_id": county, "programme_id": self.id("welfare_programmes"), "hero_id": self.id("heroes"),
+                           "amount_fen": 100, "channel": "own", "year": 2022});
+        let path = crate::ledger::approved(importer, &leader, &given);
+        let paid = crate::welfare::step(&finance, &path, "pay", &purse.paid("2022-06-17"));
+        assert_eq!(paid.status, 200, "{paid:?}");
+        let draft = json!({"organization_id": county, "account_id": purse.account, "disbursement_ids": [paid.id()]});
+        let made = finance.post(&address("bank_transfers"), &draft);
+        assert_eq!(made.status, 201, "{made:?}");
+        let line = finance.get(&address("bank_transfer_lines")).body["items"][0]["id"].as_str().expect("a line").to_owned();
+        self.0.insert("bank_transfers", (made.id().to_owned(), draft));
+        self.0.insert("bank_transfer_lines", (line, Value::Null));
     }
 
     /// Somebody with the name of the sample person.
@@ -137,6 +157,7 @@ impl Samples {
                 ("person_id", _) if verbs.name() == "volunteers" => json!(self.id("persons")),
                 ("programme_id" | "organization_id", Some(reference)) => json!(self.id(reference.of)),
                 ("amount_fen", _) => json!(100),
+                ("number", _) => json!("6222021702000000000"),
                 ("username", _) => json!("sample"),
                 ("initial_password", _) => json!("四月的风吹过金水河边的柳树"),
                 ("role", _) => json!("clerk"),
@@ -223,8 +244,12 @@ fn tried(client: &Client<'_>, method: &str, template: &str, samples: &Samples, i
         _ => json!({}),
     };
     let key = format!("{method} {path}");
-    let stale = [("Content-Type", "application/json"), ("If-Match", "\"999\""), ("Idempotency-Key", key.as_str())];
-    let answer = client.send(method, &path, &stale, (method != "GET").then(|| body.to_string()).as_deref().map(str::as_bytes));
+    let (media_type, text) = match action {
+        Some("results") => ("text/csv", "reference,amount_yuan,result\nx,1,paid\n".to_owned()),
+        _ => ("application/json", body.to_string()),
+    };
+    let stale = [("Content-Type", media_type), ("If-Match", "\"999\""), ("Idempotency-Key", key.as_str())];
+    let answer = client.send(method, &path, &stale, (method != "GET").then_some(text.as_bytes()));
     word(&answer, sample.filter(|_| method == "GET" && tail.is_empty()).map(|(id, _)| id.as_str()))
 }
 

@@ -21,6 +21,7 @@ use crate::audit;
 use crate::db::{AnyConnection, Tx};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Scope};
+use crate::resources::bank_transfer_lines;
 use crate::resources::disbursements::{Disbursements, sums};
 use crate::resources::heroes;
 use crate::resources::organizations::OrganizationKind;
@@ -214,6 +215,9 @@ fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, b
         return Err(states::needs_another_person(action, Hand::Prepared, &[present.code]));
     }
     refuse_revoked(tx, action, std::slice::from_ref(&present))?;
+    if action == Action::Reverse {
+        bank_transfer_lines::refuse_waiting(tx, present.id)?;
+    }
     if let (Action::Submit, Some(batch_id)) = (action, present.batch_id) {
         agrees(tx, batch_id)?;
         each_once(tx, batch_id)?;

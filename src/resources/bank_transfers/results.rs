@@ -261,7 +261,7 @@ fn apply(tx: &mut Tx<'_>, scope: &Scope, id: Id, told: Vec<Told>, say: impl Fn(&
         ResultReport { rows_read: 0, paid: 0, bounced: 0, unchanged: 0, mismatched: 0, mismatches: Vec::new(), state: transfer.state };
     // What says the same of many lines is written once for all of them.
     type News = (LineState, Option<NaiveDate>, Option<String>);
-    let mut news: BTreeMap<(&'static str, Option<NaiveDate>, Option<String>), (News, Vec<Id>)> = BTreeMap::new();
+    let mut news: BTreeMap<News, Vec<Id>> = BTreeMap::new();
     let mut misfits: Vec<MismatchRow> = Vec::new();
     for told in told {
         report.rows_read += 1;
@@ -316,15 +316,14 @@ fn apply(tx: &mut Tx<'_>, scope: &Scope, id: Id, told: Vec<Told>, say: impl Fn(&
                     report.bounced += 1
                 }
                 let reason = told.reason.filter(|_| to == LineState::Bounced);
-                let key = (to.code(), told.settled_on, reason.clone());
-                news.entry(key).or_insert_with(|| ((to, told.settled_on, reason), Vec::new())).1.push(line.id);
+                news.entry((to, told.settled_on, reason)).or_default().push(line.id);
                 let detail = json!({"state": [line.state, to], "settled_on": [line.settled_on, told.settled_on]});
                 tx.audit(Action::Import.code(), BankTransferLines::NAME, Some(line.id), Some(line.organization_id), Some(&detail));
             }
             _ => report.unchanged += 1,
         }
     }
-    for ((state, settled_on, reason), ids) in news.into_values() {
+    for ((state, settled_on, reason), ids) in news {
         diesel::update(lines::table.filter(lines::id.eq_any(ids)))
             .set((
                 lines::state.eq(state),

@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::vault::Vault;
 use crate::web::contract::{self, Contract};
 use crate::web::{frame, verbs};
-use crate::{audit, auth, figures, health, imports, integrity, reports, resources};
+use crate::{audit, auth, eligibility, figures, health, imports, integrity, reports, resources};
 
 /// How soon a changed key file counts: a stolen key must be dead within a minute.
 const KEYS_READ_EVERY: Duration = Duration::from_secs(30);
@@ -105,6 +105,7 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(resources::bank_transfers::file::file)
         .service(resources::bank_transfers::results::results)
         .service(resources::bank_transfers::reconciliation::reconciliation)
+        .service(eligibility::explained)
         .service(audit::api::verification)
         .service(audit::api::checkpoints)
         .service(figures::catalogue_of)

@@ -99,6 +99,7 @@ codes! {
     NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, "无法提供所要求的格式", "The requested format is not offered";
     Conflict = "conflict", CONFLICT, "与现有记录冲突", "It conflicts with what exists";
     AlreadyExists = "already_exists", CONFLICT, "记录已存在", "The record exists already";
+    NotEligible = "not_eligible", CONFLICT, "受益人不符合项目的享受条件", "A beneficiary does not meet the programme's rules";
     StillReferenced = "still_referenced", CONFLICT, "仍被其他记录引用，不能删除", "Other records refer to it";
     StepNotAllowed = "step_not_allowed", CONFLICT, "当前状态不允许此步骤", "The state does not allow this step";
     RequestInProgress = "request_in_progress", CONFLICT, "相同的请求正在处理中", "The same request is still running";

@@ -13,6 +13,7 @@
 //! | [`web`] | shapes, pages, versions, idempotency, and the verbs that every resource has |
 //! | [`types`] | ids, instants, dictionaries, identifiers |
 //! | [`vault`] | sealing of personal identifiers |
+//! | [`eligibility`] | who may be given what: a rule, a person's facts on a day, and the words for both |
 //! | [`ledger`] | what happened to money, in entries that are only added |
 //! | [`integrity`] | what is told twice, compared |
 //! | [`audit`] | who did what, in the transaction of the deed, and the chain that shows if that was changed |
@@ -46,6 +47,7 @@
 //! | 账务记录，分录 | ledger transaction, entry | | 预算 | budget |
 //! | 收款账户 | payee account | | 银行转账，转账明细 | bank transfer, line |
 //! | 银行回执 | (bank) result | | 对账 | reconciliation |
+//! | 享受条件 | eligibility rule | | 未登记 | unknown |
 //! | 审计记录 | audit event | | 链环，检查点 | link, checkpoint |
 //!
 //! # Where this differs from the first design
@@ -64,6 +66,7 @@ pub mod auth;
 pub mod config;
 pub mod db;
 pub mod demo;
+pub mod eligibility;
 pub mod error;
 pub mod figures;
 pub mod health;

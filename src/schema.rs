@@ -755,6 +755,28 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::types::sql::{Instant, Uuid};
 
+    eligibility_rules (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        programme_id -> Uuid,
+        fact -> Text,
+        min -> Nullable<Integer>,
+        max -> Nullable<Integer>,
+        one_of -> Nullable<Text>,
+        effective_from -> Date,
+        effective_to -> Nullable<Date>,
+        note -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
     accounts (id) {
         id -> Uuid,
         code -> Text,
@@ -1040,6 +1062,10 @@ diesel::allow_columns_to_appear_in_same_group_by_clause!(
     welfare_programmes::kind,
 );
 
+// How often each person was given something, by year.
+diesel::allow_columns_to_appear_in_same_group_by_clause!(heroes::person_id, disbursements::year);
+diesel::allow_columns_to_appear_in_same_group_by_clause!(dependants::person_id, disbursements::year);
+
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     appointments,
@@ -1058,6 +1084,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     demonstration_units,
     dependants,
     disbursements,
+    eligibility_rules,
     goods,
     goods_movements,
     hero_groups,

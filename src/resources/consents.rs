@@ -217,7 +217,7 @@ fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[ConsentDraft], at:
 /// The faults of who spoke for whom, of persons in scope: two queries for all.
 fn speakers(tx: &mut Tx<'_>, drafts: &[(String, &ConsentDraft)]) -> Result<Vec<Fault>> {
     let drafts_of = || drafts.iter().map(|(_, draft)| *draft);
-    let born = persons::birth_dates(tx, drafts_of().map(|draft| draft.person_id).collect())?;
+    let born = persons::birth_dates(tx.conn, tx.vault, drafts_of().map(|draft| draft.person_id).collect())?;
     let mourned = drafts_of().filter(|draft| draft.given_by == ConsentGiver::Relative).map(|draft| draft.person_id);
     let fallen: Vec<Id> = h::table
         .filter(h::person_id.eq_any(mourned.collect::<Vec<_>>()))

@@ -1,7 +1,8 @@
 //! Disbursements (发放): what one beneficiary, or a group known only as a whole, is given out of a programme.
 //!
-//! `states` says which way they go and who may not act twice; `steps` walks it.
+//! `states` says which way they go and who may not act twice; `steps` walks it; `eligible` judges whom it is submitted for.
 
+mod eligible;
 mod payment;
 mod states;
 mod steps;

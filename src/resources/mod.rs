@@ -13,6 +13,7 @@ pub mod consents;
 pub mod demonstration_units;
 pub mod dependants;
 pub mod disbursements;
+pub mod eligibility_rules;
 pub mod goods;
 pub mod goods_movements;
 pub mod hero_groups;
@@ -78,6 +79,7 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<dependants::Dependants>::new())),
         Box::leak(Box::new(Of::<payee_accounts::PayeeAccounts>::new())),
         Box::leak(Box::new(Of::<welfare_programmes::WelfareProgrammes>::new())),
+        Box::leak(Box::new(Of::<eligibility_rules::EligibilityRules>::new())),
         Box::leak(Box::new(Of::<welfare_batches::WelfareBatches>::new())),
         Box::leak(Box::new(Of::<disbursements::Disbursements>::new())),
         Box::leak(Box::new(Of::<accounts::Accounts>::new())),

@@ -29,6 +29,7 @@ use crate::types::{
     Id, Instant, TextEnum, born_on, business_today, code_or_new, gender_of, mask_id_number, mask_phone, normalize_id_number,
     normalize_phone, text_enum,
 };
+use crate::vault::Vault;
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
 use crate::web::verbs::{deed_of, difference, refusal, respond};
@@ -566,13 +567,13 @@ pub fn briefs(
 }
 
 /// When a person was born, as far as their ID number tells; for whom it isn't kept yet, the number is opened.
-pub fn birth_dates(tx: &mut Tx<'_>, ids: Vec<Id>) -> Result<HashMap<Id, NaiveDate>> {
+pub fn birth_dates(conn: &mut AnyConnection, vault: &Vault, ids: Vec<Id>) -> Result<HashMap<Id, NaiveDate>> {
     type Told = (Id, Option<NaiveDate>, Option<Vec<u8>>);
-    let rows: Vec<Told> = t::table.filter(t::id.eq_any(ids)).select((t::id, t::born_on, t::id_number_sealed)).load(tx.conn)?;
+    let rows: Vec<Told> = t::table.filter(t::id.eq_any(ids)).select((t::id, t::born_on, t::id_number_sealed)).load(conn)?;
     let mut found = HashMap::with_capacity(rows.len());
     for (id, born, sealed) in rows {
         let born = match (born, sealed) {
-            (None, Some(sealed)) => born_on(&tx.vault.open("persons", "id_number", id, &sealed)?),
+            (None, Some(sealed)) => born_on(&vault.open("persons", "id_number", id, &sealed)?),
             (known, _) => known,
         };
         found.extend(born.map(|born| (id, born)));

@@ -127,6 +127,8 @@ foreign_keys! {
     "dependants"."person_id" -> "persons",
     "dependants"."hero_id" -> "heroes",
     "welfare_programmes"."organization_id" -> "organizations",
+    "eligibility_rules"."organization_id" -> "organizations",
+    "eligibility_rules"."programme_id" -> "welfare_programmes",
     "welfare_batches"."organization_id" -> "organizations",
     "welfare_batches"."programme_id" -> "welfare_programmes",
     "disbursements"."organization_id" -> "organizations",

@@ -14,6 +14,7 @@ mod crash;
 mod data_key;
 mod database;
 mod doubles;
+mod eligibility;
 mod figures;
 mod headers;
 mod heroes;

@@ -226,6 +226,9 @@ fn tried(client: &Client<'_>, method: &str, template: &str, samples: &Samples, i
     let of_county = format!("organization_id={}", samples.id("organizations"));
     match segment {
         "figures" if !tail.is_empty() => write!(path, "?year=2022&{of_county}").expect("written"),
+        "welfare-programmes" if tail.ends_with("eligibility") => {
+            write!(path, "?dependant_id={}", samples.id("dependants")).expect("written");
+        }
         "reports" => write!(path, "?{of_county}").expect("written"),
         _ if sample.is_some() && method == "GET" && tail.is_empty() => path.push_str("?sort=created_at&limit=200"),
         _ => {}

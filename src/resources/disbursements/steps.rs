@@ -14,6 +14,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use validator::Validate;
 
+use super::eligible::refuse_ineligible;
 use super::payment::{self, Purse};
 use super::states::{self, DisbursementState, Hand};
 use super::{Channel, Disbursement, t};
@@ -222,6 +223,9 @@ fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, b
         agrees(tx, batch_id)?;
         each_once(tx, batch_id)?;
     }
+    if action == Action::Submit {
+        refuse_ineligible(tx, std::slice::from_ref(&present))?;
+    }
     settle(tx, scope, action, std::slice::from_ref(&present), &note)?;
     let moved = Moved::by(action, (present.state, to), note, actor, tx.now);
     let one = t::table.filter(t::id.eq(present.id)).filter(t::version.eq(present.version)).filter(t::state.eq(present.state));
@@ -415,6 +419,7 @@ pub fn take_all(
     if action == Action::Submit {
         agrees(tx, batch_id)?;
         each_once(tx, batch_id)?;
+        refuse_ineligible(tx, &before)?;
     }
     settle(tx, scope, action, &before, &note)?;
     let moved = Moved::by(action, (from, to), note, actor, now);

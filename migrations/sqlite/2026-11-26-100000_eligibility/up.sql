@@ -1,0 +1,30 @@
+-- What a programme demands of whoever is given something out of it, and from when to when.
+CREATE TABLE eligibility_rules (
+    id BLOB NOT NULL PRIMARY KEY,
+    code TEXT NOT NULL UNIQUE,
+    -- The programme's.
+    organization_id BLOB NOT NULL REFERENCES organizations (id),
+    programme_id BLOB NOT NULL REFERENCES welfare_programmes (id),
+    fact TEXT NOT NULL,
+    min INTEGER,
+    max INTEGER,
+    -- Codes of the fact's dictionary, with commas.
+    one_of TEXT,
+    effective_from DATE NOT NULL,
+    -- The last day; NULL is open.
+    effective_to DATE,
+    note TEXT,
+    version INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    CHECK (fact IN ('confirmed', 'age', 'beneficiary', 'relation', 'dependant_in_force', 'outcome', 'title', 'honour_level',
+        'years_since_confirmation', 'once_a_year')),
+    CHECK ((fact IN ('age', 'years_since_confirmation')) = (min IS NOT NULL OR max IS NOT NULL)),
+    CHECK ((fact IN ('beneficiary', 'relation', 'outcome', 'title', 'honour_level')) = (one_of IS NOT NULL)),
+    CHECK (min >= 0),
+    CHECK (max >= 0),
+    CHECK (min <= max),
+    CHECK (effective_from <= effective_to)
+);
+CREATE INDEX eligibility_rules_organization ON eligibility_rules (organization_id, id);
+CREATE INDEX eligibility_rules_programme ON eligibility_rules (programme_id);

@@ -1,5 +1,6 @@
 //! The values that records are made of: ids, instants, dictionaries, precisions, identifiers of China.
 
+mod disclosure;
 mod id;
 mod identifier;
 mod instant;
@@ -7,6 +8,7 @@ mod place;
 pub mod sql;
 mod text_enum;
 
+pub use disclosure::{NumberFound, mask_name, numbers_in};
 pub use id::{Id, code_or_new, new_code};
 pub use identifier::{age, born_by, born_on, gender_of, mask_id_number, mask_phone, normalize_id_number, normalize_phone};
 pub use instant::{Instant, business_today};

@@ -21,6 +21,7 @@
 //! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
 //! | [`reports`] | figures set into documents |
 //! | [`resources`] | one slice per URL segment |
+//! | [`public`] | what anybody may read without a token |
 //!
 //! # The words
 //!
@@ -44,6 +45,8 @@
 //! | 宣传品，出入库 | goods, movement | | 年度工作报告 | annual report |
 //! | 账户，资金 | account, fund | | 记账凭证，过账，冲销 | voucher, post, reverse |
 //! | 账务记录，分录 | ledger transaction, entry | | 预算 | budget |
+//! | 公示，公示名单 | public notice, line | | 异议，答复 | objection, answer |
+//! | 办结公示 | conclude | | 更正 | correct |
 //! | 审计记录 | audit event | | 链环，检查点 | link, checkpoint |
 //!
 //! # Where this differs from the first design
@@ -71,6 +74,7 @@ pub mod ledger;
 pub mod logging;
 pub mod metrics;
 pub mod policy;
+pub mod public;
 pub mod reports;
 pub mod resources;
 pub mod schema;

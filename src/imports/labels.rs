@@ -31,6 +31,10 @@ const OWN: &[(&str, &str, &[&str])] = &[
     ("campaigns", "name", &["活动名称", "名称"]),
     ("accounts", "name", &["账户名称", "名称"]),
     ("hero_groups", "name", &["群体名称", "名称"]),
+    ("public_notices", "title", &["公示标题", "标题"]),
+    ("public_notices", "document_number", &["授奖文号", "文号"]),
+    ("notice_objections", "channel", &["异议途径"]),
+    ("notice_objections", "content", &["异议内容"]),
     ("honours", "title", &["称号或奖项", "荣誉称号"]),
     ("honours", "level", &["级别"]),
     ("honours", "amount_fen", &["奖金（分）"]),
@@ -157,6 +161,12 @@ const SHARED: &[(&str, &[&str])] = &[
     ("people_precision", &["人数精度"]),
     ("amount_fen", &["金额（分）"]),
     ("benefit", &["待遇内容"]),
+    ("introduction", &["公示说明"]),
+    ("amounts", &["金额公开方式"]),
+    ("days", &["公示天数"]),
+    ("notice_code", &["公示编码"]),
+    ("received_on", &["收到日期"]),
+    ("objector", &["异议人"]),
     ("channel", &["资金来源"]),
 ];
 

@@ -154,6 +154,15 @@ foreign_keys! {
     "ledger_transactions"."posted_by" -> "users",
     "ledger_entries"."transaction_id" -> "ledger_transactions",
     "ledger_entries"."account_id" -> "accounts",
+    "public_notices"."organization_id" -> "organizations",
+    "public_notices"."batch_id" -> "welfare_batches",
+    "public_notices"."prepared_by" -> "users",
+    "public_notices"."published_by" -> "users",
+    "public_notice_corrections"."notice_id" -> "public_notices",
+    "public_notice_corrections"."corrected_by" -> "users",
+    "notice_objections"."organization_id" -> "organizations",
+    "notice_objections"."notice_id" -> "public_notices",
+    "notice_objections"."answered_by" -> "users",
 }
 
 /// The keys by which records are about a person: not those that tell what became of persons.

@@ -318,6 +318,12 @@ impl Scope {
         Self { reach: None, own: None, above: false, fit: Fit::Probe }
     }
 
+    /// The public's: the tree, for a filter to narrow. What of it the public may see is decided by the state of each record: see
+    /// [`crate::public`].
+    pub fn of_public() -> Self {
+        Self::of_operator()
+    }
+
     /// The same reach and, besides, the organizations above it: for reading and naming what these share with those
     /// below them, and never for writing.
     pub fn with_above(&self) -> Self {

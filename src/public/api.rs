@@ -135,7 +135,8 @@ pub async fn notices(request: HttpRequest, db: web::Data<Db>) -> Result<HttpResp
     let filter = pairs.into_json(&filter_shape::<PublishedNoticeFilter>())?;
     let filter: PublishedNoticeFilter = serde_json::from_value(filter).map_err(Error::internal)?;
     let today = business_today(Instant::now());
-    let page = db.read(move |conn| store::page(conn, filter.organization_code.as_deref(), filter.status, &window, today)).await?;
+    let tree = db.tree().clone();
+    let page = db.read(move |conn| store::page(conn, &tree, filter.organization_code.as_deref(), filter.status, &window, today)).await?;
     told(&request, &page)
 }
 

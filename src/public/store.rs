@@ -3,15 +3,18 @@
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use super::api::{NoticeAnswer, PublicStatus, PublishedNotice, PublishedNoticeBrief, PublishedNoticeLinePage, PublishedNoticePage};
-use crate::db::{Any, AnyConnection, Part, Subset};
+use crate::db::{Any, AnyConnection, Tree};
 use crate::error::{Error, Result};
+use crate::policy::{Purpose, Scope};
 use crate::resources::public_notices::{self, NoticeState};
 use crate::schema::{notice_objections, organizations, public_notices as t};
 use crate::types::Id;
-use crate::web::{Window, windowed};
+use crate::web::{Window, page};
 
 /// How many answers to objections are shown.
 const ANSWERS_SHOWN: i64 = 100;
@@ -33,13 +36,14 @@ struct Row {
 }
 
 /// The notices that are for the public: in force, or archived.
+///
+/// The states are written out: planned once for all values, the few that are in force would be looked for among all that ever were.
 fn told(status: Option<PublicStatus>) -> t::BoxedQuery<'static, Any> {
-    let query = t::table.into_boxed::<Any>();
-    match status {
-        Some(PublicStatus::InForce) => query.filter(t::state.eq(NoticeState::Published)),
-        Some(PublicStatus::Archived) => query.filter(t::state.eq(NoticeState::Concluded)),
-        None => query.filter(t::state.eq_any([NoticeState::Published, NoticeState::Concluded])),
-    }
+    t::table.into_boxed::<Any>().filter(sql::<Bool>(match status {
+        Some(PublicStatus::InForce) => "public_notices.state = 'published'",
+        Some(PublicStatus::Archived) => "public_notices.state = 'concluded'",
+        None => "public_notices.state IN ('published', 'concluded')",
+    }))
 }
 
 /// Rows as they are listed: one query for the names of all their organizations.
@@ -72,21 +76,22 @@ fn briefs(conn: &mut AnyConnection, rows: &[Row], today: NaiveDate) -> Result<Ve
 /// A page of notices, the newest first; of an organization and all below it, where its code is given.
 pub fn page(
     conn: &mut AnyConnection,
+    tree: &Tree,
     organization_code: Option<&str>,
     status: Option<PublicStatus>,
     window: &Window,
     today: NaiveDate,
 ) -> Result<PublishedNoticePage> {
-    let mut query = told(status);
+    let mut below: Option<Id> = None;
     if let Some(code) = organization_code {
-        let below = Subset(vec![
-            Part::Sql("SELECT descendant_id FROM organization_closure WHERE ancestor_id = (SELECT id FROM organizations WHERE code = "),
-            Part::Text(code.to_owned()),
-            Part::Sql(")"),
-        ]);
-        query = query.filter(below.holds(t::organization_id));
+        below = organizations::table.filter(organizations::code.eq(code)).select(organizations::id).first(conn).optional()?;
+        if below.is_none() {
+            return Ok(PublishedNoticePage { items: Vec::new(), next_cursor: None });
+        }
     }
-    let mut rows: Vec<Row> = windowed!(in_time query, t, window).select(Row::as_select()).load(conn)?;
+    let scope = Scope::of_public().fitted(conn, tree, below, Purpose::Page)?;
+    let query = told(status).filter(scope.within(below, None).holds(t::organization_id));
+    let mut rows: Vec<Row> = page!(in_time conn, scope, query, t, window, rows => rows.select(Row::as_select()));
     let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
     rows.truncate(limit);

@@ -488,7 +488,8 @@ impl Resource for PublicNotices {
     }
 
     fn steps() -> Vec<Step<Self>> {
-        let steps: [(Action, &'static str, Option<fn() -> Shape>, Run<Self>); 4] = [
+        type Taken = (Action, &'static str, Option<fn() -> Shape>, Run<PublicNotices>);
+        let steps: [Taken; 4] = [
             (
                 Action::Publish,
                 "公开（不得为编制人），公示期自次日起算 / Publish: by another than who prepared it; its days begin with the next",

@@ -253,6 +253,7 @@ fn a_batch_is_told_to_the_public_and_nobody_is_exposed() {
         assert_eq!((&withdrawn.body["state"], &withdrawn.body["allowed_actions"]), (&json!("withdrawn"), &json!([])), "{withdrawn:?}");
         assert_eq!((nobody.get(&public).status, nobody.get(&format!("{public}/lines")).status), (404, 404));
         assert_eq!(nobody.get(PUBLIC).body["items"], json!([]));
+        crate::ledger::clean(host);
     });
 }
 
@@ -382,6 +383,51 @@ fn an_objection_is_answered_and_a_mistake_corrected_in_the_open() {
         let again = correct("名称有误，已更正。");
         assert_eq!((again.status, again.body["corrections"].as_array().map(Vec::len)), (200, Some(2)), "{again:?}");
         assert_eq!(again.body["corrections"][1]["changed_lines"], 0);
+        crate::ledger::clean(host);
+    });
+}
+
+/// As many as a city has: before and after publication the pages tell the same, each line once.
+#[test]
+fn a_long_list_is_told_page_by_page() {
+    on_each_database(|host| {
+        let aid = Aid::planted(host);
+        let draft = json!({"organization_id": aid.zz, "batch_id": aid.batch, "channel": "own", "people": 2, "amount_fen": 100});
+        let many = json!({"items": vec![draft; 144]}).to_string();
+        let headers = [("Content-Type", "application/json"), ("Idempotency-Key", "many")];
+        assert_eq!(aid.clerk.send("POST", &format!("{DISBURSEMENTS}/batch"), &headers, Some(many.as_bytes())).status, 201);
+        aid.submit();
+        let notice = made(aid.clerk.post(NOTICES, &aid.draft(&json!({"amounts": "each"})))).id().to_owned();
+        let all =
+            |client: &Client<'_>, base: &str| {
+                let mut lines: Vec<(i64, String)> = Vec::new();
+                let mut address = format!("{base}/{notice}/lines?limit=40");
+                loop {
+                    let page = client.get(&address);
+                    let told = page.body["items"].as_array().expect("items");
+                    lines.extend(told.iter().map(|line| {
+                        (line["position"].as_i64().expect("a position"), line["shown_as"].as_str().expect("a name").to_owned())
+                    }));
+                    let Some(cursor) = page.body["next_cursor"].as_str() else { return lines };
+                    address = format!("{base}/{notice}/lines?limit=40&cursor={cursor}");
+                }
+            };
+        let preview = all(&aid.clerk, NOTICES);
+        assert_eq!(preview.iter().map(|(position, _)| *position).collect::<Vec<_>>(), (1..=150).collect::<Vec<_>>());
+        assert_eq!(aid.leader.post(&format!("{NOTICES}/{notice}/publish"), &json!({})).status, 200);
+        assert_eq!(all(&aid.clerk, NOTICES), preview);
+        assert_eq!(all(&host.nobody(), PUBLIC), preview);
+        let corrected = aid.leader.post(&format!("{NOTICES}/{notice}/correct"), &json!({"note": "核对无误。"}));
+        assert_eq!((corrected.status, &corrected.body["line_count"]), (200, &json!(150)), "{corrected:?}");
+        assert_eq!(all(&host.nobody(), PUBLIC), preview);
+
+        // A line that goes missing is found.
+        crate::ledger::clean(host);
+        let gone = "DELETE FROM public_notice_lines WHERE position = 7";
+        host.service.db.run(false, |conn| Ok(diesel::sql_query(gone).execute(conn)?)).expect("deleted");
+        let found = host.service.db.run(false, yiyong::integrity::check).expect("a check");
+        let found: Vec<&str> = found.checks.iter().filter(|check| check.offenders > 0).map(|check| check.code).collect();
+        assert_eq!(found, ["notices_recounted"]);
     });
 }
 

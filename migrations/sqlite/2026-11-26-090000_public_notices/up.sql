@@ -40,8 +40,9 @@ CREATE INDEX public_notices_organization ON public_notices (organization_id, id)
 CREATE INDEX public_notices_batch ON public_notices (batch_id);
 CREATE INDEX public_notices_prepared_by ON public_notices (prepared_by);
 CREATE INDEX public_notices_published_by ON public_notices (published_by);
--- The public's list.
+-- The public's list: of all, and of an organization and those below it.
 CREATE INDEX public_notices_state ON public_notices (state, id);
+CREATE INDEX public_notices_organization_state ON public_notices (organization_id, state, id);
 
 -- What is told of each: masked when it was published, so that nobody who reads it comes near a name. The record that a line stands
 -- for may go; the line stays until it is corrected.

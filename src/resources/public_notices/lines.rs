@@ -328,24 +328,19 @@ pub fn named_among(conn: &mut AnyConnection, notice_id: Id, positions: Vec<i32>)
 
 /// Takes the name of a person, who has withdrawn their consent, out of all notices that tell it.
 pub fn take_back(tx: &mut Tx<'_>, person_id: Id) -> Result<()> {
-    let of_person = |before: &'static str, between: &'static str, after: &'static str| {
-        Subset(vec![Part::Sql(before), Part::Id(person_id), Part::Sql(between), Part::Id(person_id), Part::Sql(after)])
+    let of_person = |parts: &[&'static str]| {
+        let each = parts.iter().flat_map(|select| [Part::Sql(select), Part::Id(person_id), Part::Sql(")")]);
+        Subset(each.collect())
     };
-    let mine = || {
-        let disbursements = of_person(
-            "SELECT id FROM disbursements WHERE hero_id IN (SELECT id FROM heroes WHERE person_id = ",
-            ") UNION ALL SELECT id FROM disbursements WHERE dependant_id IN (SELECT id FROM dependants WHERE person_id = ",
-            ")",
-        );
-        let honours = Subset(vec![
-            Part::Sql("SELECT id FROM honours WHERE hero_id IN (SELECT id FROM heroes WHERE person_id = "),
-            Part::Id(person_id),
-            Part::Sql(")"),
-        ]);
-        let told = disbursements.holds(l::disbursement_id).or(honours.holds(l::honour_id));
-        l::table.filter(told).filter(l::naming.eq(NoticeNaming::Named))
-    };
-    let lines: Vec<(Id, i32)> = mine().select((l::notice_id, l::position)).load(tx.conn)?;
+    let disbursements = of_person(&[
+        "SELECT id FROM disbursements WHERE hero_id IN (SELECT id FROM heroes WHERE person_id = ",
+        " UNION ALL SELECT id FROM disbursements WHERE dependant_id IN (SELECT id FROM dependants WHERE person_id = ",
+    ]);
+    let honours = of_person(&["SELECT id FROM honours WHERE hero_id IN (SELECT id FROM heroes WHERE person_id = "]);
+    // One after the other: joined by OR they would be looked for in every line there is.
+    let named = || l::table.filter(l::naming.eq(NoticeNaming::Named)).select((l::notice_id, l::position));
+    let mut lines: Vec<(Id, i32)> = named().filter(disbursements.holds(l::disbursement_id)).load(tx.conn)?;
+    lines.extend(named().filter(honours.holds(l::honour_id)).load::<(Id, i32)>(tx.conn)?);
     let mut notices: HashMap<Id, Vec<i32>> = HashMap::new();
     for (notice_id, position) in lines {
         notices.entry(notice_id).or_default().push(position);

@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::vault::Vault;
 use crate::web::contract::{self, Contract};
 use crate::web::{frame, verbs};
-use crate::{audit, auth, eligibility, figures, health, imports, integrity, reports, resources};
+use crate::{audit, auth, eligibility, figures, health, imports, integrity, public, reports, resources};
 
 /// How soon a changed key file counts: a stolen key must be dead within a minute.
 const KEYS_READ_EVERY: Duration = Duration::from_secs(30);
@@ -100,12 +100,14 @@ impl Service {
 /// What is annotated at its handler. The verbs of the resources are mounted and documented by `web::verbs`.
 fn annotated(config: &mut ServiceConfig<'_>) {
     auth::mount(config);
+    public::mount(config);
     config
         .service(resources::persons::reveal)
         .service(resources::bank_transfers::file::file)
         .service(resources::bank_transfers::results::results)
         .service(resources::bank_transfers::reconciliation::reconciliation)
         .service(eligibility::explained)
+        .service(resources::public_notices::lines_of)
         .service(audit::api::verification)
         .service(audit::api::checkpoints)
         .service(figures::catalogue_of)
@@ -142,6 +144,7 @@ pub fn document() -> Value {
         {"name": "audit", "description": "审计日志的校验 / Proof that the audit log is whole"},
         {"name": "imports", "description": "导入 / Files in"},
         {"name": "figures", "description": "指标与报告 / Figures and the report, each linked to its records"},
+        {"name": "public", "description": "公众可读，无需登录 / For anybody, without a token"},
         {"name": "service", "description": "运行状态 / The service itself"},
     ]);
     for verbs in verbs::registry() {

@@ -102,6 +102,11 @@ checks! {
         "AND t.reverses_id IS NULL AND e.account_id = b.account_id AND e.amount_fen = -l.amount_fen) "
         "UNION ALL SELECT b.id AS id FROM bank_transfers b LEFT JOIN bank_transfer_lines l ON l.transfer_id = b.id GROUP BY b.id, b.lines, b.amount_fen "
         "HAVING count(l.id) <> b.lines OR sum(l.amount_fen) <> b.amount_fen";
+    "notices_recounted", "公示与其名单相符", "a published notice has as many lines as it says and amounts only where it tells them, and was published by another than prepared it",
+        "SELECT n.id AS id FROM public_notices n LEFT JOIN public_notice_lines l ON l.notice_id = n.id "
+        "GROUP BY n.id, n.line_count, n.amounts, n.total_fen, n.prepared_by, n.published_by "
+        "HAVING count(l.position) <> coalesce(n.line_count, 0) OR n.published_by = n.prepared_by "
+        "OR (n.amounts <> 'each' AND count(l.amount_fen) > 0) OR (n.amounts = 'each' AND sum(l.amount_fen) <> n.total_fen)";
     "stock_recomputed", "宣传品库存等于出入库合计", "the stock of goods is what was made less what was issued",
         "SELECT g.id AS id FROM goods g LEFT JOIN goods_movements m ON m.goods_id = g.id GROUP BY g.id, g.stock "
         "HAVING g.stock <> coalesce(sum(CASE WHEN m.direction = 'made' THEN m.quantity ELSE -m.quantity END), 0)";

@@ -22,6 +22,7 @@
 //! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
 //! | [`reports`] | figures set into documents |
 //! | [`resources`] | one slice per URL segment |
+//! | [`public`] | what anybody may read without a token |
 //!
 //! # The words
 //!
@@ -48,6 +49,8 @@
 //! | 收款账户 | payee account | | 银行转账，转账明细 | bank transfer, line |
 //! | 银行回执 | (bank) result | | 对账 | reconciliation |
 //! | 享受条件 | eligibility rule | | 未登记 | unknown |
+//! | 公示，公示名单 | public notice, line | | 异议，答复 | objection, answer |
+//! | 办结公示 | conclude | | 更正 | correct |
 //! | 审计记录 | audit event | | 链环，检查点 | link, checkpoint |
 //!
 //! # Where this differs from the first design
@@ -76,6 +79,7 @@ pub mod ledger;
 pub mod logging;
 pub mod metrics;
 pub mod policy;
+pub mod public;
 pub mod reports;
 pub mod resources;
 pub mod schema;

@@ -61,6 +61,9 @@ text_enum! {
         Publish = "publish", "公开", "publish";
         Unpublish = "unpublish", "停止公开", "unpublish";
         Withdraw = "withdraw", "撤回", "withdraw";
+        Conclude = "conclude", "办结", "conclude";
+        Correct = "correct", "更正", "correct";
+        Answer = "answer", "答复", "answer";
         Merge = "merge", "合并", "merge";
         Dismiss = "dismiss", "排除", "dismiss";
         Undo = "undo", "撤销合并", "undo";
@@ -139,6 +142,8 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
     match (role, area) {
         // Money first: approving and paying belong to one role each, whoever else may write.
         (W::Leader, R::Welfare) if matches!(action, A::Approve | A::Return | A::Reject) => true,
+        // What the public is told is the leader's to answer for, whoever prepared it.
+        (W::Leader, R::Welfare) if matches!(action, A::Publish | A::Withdraw | A::Conclude | A::Correct | A::Answer) => true,
         (W::Finance, R::Welfare) if matches!(action, A::Pay | A::Deliver) => true,
         // A payment that bounced comes back to finance, and who paid it doesn't undo it: then the leader can.
         (W::Finance | W::Leader, R::Welfare) if action == A::Reverse => true,
@@ -313,6 +318,12 @@ impl Scope {
     /// The command line's: it acts on the whole, on the machine that holds the database.
     pub fn of_operator() -> Self {
         Self { reach: None, own: None, above: false, fit: Fit::Probe }
+    }
+
+    /// The public's: the tree, for a filter to narrow. What of it the public may see is decided by the state of each record: see
+    /// [`crate::public`].
+    pub fn of_public() -> Self {
+        Self::of_operator()
     }
 
     /// The same reach and, besides, the organizations above it: for reading and naming what these share with those

@@ -959,6 +959,94 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    public_notices (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        batch_id -> Nullable<Uuid>,
+        document_number -> Nullable<Text>,
+        title -> Text,
+        introduction -> Nullable<Text>,
+        amounts -> Text,
+        days -> Integer,
+        state -> Text,
+        reason -> Nullable<Text>,
+        starts_on -> Nullable<Date>,
+        ends_on -> Nullable<Date>,
+        line_count -> Nullable<BigInt>,
+        people -> Nullable<BigInt>,
+        total_fen -> Nullable<BigInt>,
+        prepared_by -> Uuid,
+        published_by -> Nullable<Uuid>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::Uuid;
+
+    public_notice_lines (notice_id, position) {
+        notice_id -> Uuid,
+        position -> Integer,
+        naming -> Text,
+        shown_name -> Nullable<Text>,
+        organization_name -> Text,
+        what -> Text,
+        people -> Nullable<BigInt>,
+        amount_fen -> Nullable<BigInt>,
+        disbursement_id -> Nullable<Uuid>,
+        honour_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::Uuid;
+
+    public_notice_corrections (notice_id, number) {
+        notice_id -> Uuid,
+        number -> Integer,
+        note -> Text,
+        corrected_on -> Date,
+        corrected_by -> Uuid,
+        changed_lines -> BigInt,
+        changes -> Text,
+        total_fen_before -> Nullable<BigInt>,
+        total_fen_after -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    notice_objections (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        notice_id -> Uuid,
+        received_on -> Date,
+        channel -> Text,
+        objector -> Nullable<Text>,
+        content -> Text,
+        state -> Text,
+        outcome -> Nullable<Text>,
+        answer -> Nullable<Text>,
+        answered_on -> Nullable<Date>,
+        answered_by -> Nullable<Uuid>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
 // Whom a record is about is shown along with it.
 diesel::table! {
     use diesel::sql_types::*;
@@ -1052,6 +1140,7 @@ diesel::joinable!(ledger_entries -> accounts (account_id));
 diesel::joinable!(memberships -> volunteer_teams (team_id));
 diesel::joinable!(memberships -> volunteers (volunteer_id));
 diesel::joinable!(payee_accounts -> persons (person_id));
+diesel::joinable!(public_notices -> organizations (organization_id));
 diesel::joinable!(volunteers -> persons (person_id));
 
 // What was spent, by whom, in which year, on what.
@@ -1099,6 +1188,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     media_placements,
     memberships,
     name_grams,
+    notice_objections,
     organization_closure,
     organizations,
     payee_accounts,
@@ -1106,6 +1196,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     person_merges,
     persons,
     placements,
+    public_notice_corrections,
+    public_notice_lines,
+    public_notices,
     publicity_asset_stages,
     publicity_assets,
     refresh_tokens,

@@ -13,6 +13,7 @@ use validator::{Validate, ValidationError};
 
 use super::heroes::{self, DeedOutcome};
 use super::persons::{self, PersonBrief};
+use super::public_notices;
 use super::rules;
 use crate::db::{Any, AnyConnection, Tx, grams, held, insert_all};
 use crate::error::{Error, Fault, Result, Says};
@@ -274,6 +275,7 @@ fn withdraw(tx: &mut Tx<'_>, _: &Scope, before: Consent, body: &Value) -> Result
     let after = save(tx, &before, after)?;
     if after.purpose == ConsentPurpose::Publication && !publication_holds(tx, after.person_id)? {
         heroes::take_back(tx, after.person_id)?;
+        public_notices::take_back(tx, after.person_id)?;
     }
     Ok(after)
 }

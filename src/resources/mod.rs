@@ -24,12 +24,14 @@ pub mod ledger_transactions;
 pub mod media_items;
 pub mod media_placements;
 pub mod memberships;
+pub mod notice_objections;
 pub mod organizations;
 pub mod payee_accounts;
 pub mod person_duplicates;
 pub mod person_merges;
 pub mod persons;
 pub mod placements;
+pub mod public_notices;
 pub mod publicity_assets;
 pub mod references;
 pub mod role_grants;
@@ -82,6 +84,8 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<eligibility_rules::EligibilityRules>::new())),
         Box::leak(Box::new(Of::<welfare_batches::WelfareBatches>::new())),
         Box::leak(Box::new(Of::<disbursements::Disbursements>::new())),
+        Box::leak(Box::new(Of::<public_notices::PublicNotices>::new())),
+        Box::leak(Box::new(Of::<notice_objections::NoticeObjections>::new())),
         Box::leak(Box::new(Of::<accounts::Accounts>::new())),
         Box::leak(Box::new(Of::<budgets::Budgets>::new())),
         Box::leak(Box::new(Of::<vouchers::Vouchers>::new())),

@@ -167,6 +167,15 @@ foreign_keys! {
     "bank_transfer_lines"."disbursement_id" -> "disbursements",
     "bank_transfer_lines"."payee_account_id" -> "payee_accounts",
     "bank_result_mismatches"."transfer_id" -> "bank_transfers",
+    "public_notices"."organization_id" -> "organizations",
+    "public_notices"."batch_id" -> "welfare_batches",
+    "public_notices"."prepared_by" -> "users",
+    "public_notices"."published_by" -> "users",
+    "public_notice_corrections"."notice_id" -> "public_notices",
+    "public_notice_corrections"."corrected_by" -> "users",
+    "notice_objections"."organization_id" -> "organizations",
+    "notice_objections"."notice_id" -> "public_notices",
+    "notice_objections"."answered_by" -> "users",
 }
 
 /// The keys by which records are about a person: not those that tell what became of persons.

@@ -8,7 +8,7 @@ use validator::{Validate, ValidationError};
 use crate::db::AnyConnection;
 use crate::error::{Error, Fault, Result, Says};
 use crate::policy::Scope;
-use crate::types::{Id, Instant, business_today};
+use crate::types::{Id, Instant, NumberFound, business_today, numbers_in};
 use crate::web::verbs::{named, refusal};
 
 /// A period ends on or after its beginning.
@@ -75,6 +75,20 @@ pub struct ReasonBody {
 /// A reason says something.
 pub fn reason(text: &str) -> Result<(), ValidationError> {
     if text.trim().is_empty() { Err(refusal(None, "required", &Says::new("请写明原因", "say why"))) } else { Ok(()) }
+}
+
+/// A text that the public reads says something, and holds no number by which somebody is found: of a paper, a mobile phone, a bank
+/// card. Which it is and where it stands is told, and never the number.
+pub fn public_text(text: &str) -> Result<(), ValidationError> {
+    if text.trim().is_empty() {
+        return Err(refusal(None, "required", &Says::new("请填写内容", "say something")));
+    }
+    let found: Vec<Says> = numbers_in(text).into_iter().take(20).map(NumberFound::says).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let all = |language: fn(&Says) -> &str, with: &str| found.iter().map(language).collect::<Vec<_>>().join(with);
+    Err(refusal(None, "identifier_in_text", &Says::new(all(|says| &says.zh, "；"), all(|says| &says.en, "; "))))
 }
 
 /// The number of an official document, `郑义〔2022〕8号`: its issuer in Chinese characters, four digits of a year in 〔〕, a number

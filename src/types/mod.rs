@@ -1,5 +1,6 @@
 //! The values that records are made of: ids, instants, dictionaries, precisions, identifiers of China.
 
+mod disclosure;
 mod id;
 mod identifier;
 mod instant;
@@ -7,6 +8,7 @@ mod place;
 pub mod sql;
 mod text_enum;
 
+pub use disclosure::{NumberFound, mask_name, numbers_in};
 pub use id::{Id, code_or_new, new_code};
 pub use identifier::{
     age, born_by, born_on, card_checks, gender_of, mask_account_number, mask_id_number, mask_phone, normalize_account_number,

@@ -276,6 +276,7 @@ pub fn finish(document: &mut Value) {
     for item in paths.values_mut() {
         for operation in item.as_object_mut().into_iter().flat_map(|methods| methods.values_mut()) {
             let has_body = operation.get("requestBody").is_some();
+            let parameters = operation.get("parameters").and_then(Value::as_array).cloned().unwrap_or_default();
             let is_open =
                 operation.get("security").and_then(Value::as_array).is_some_and(|list| list.is_empty() || list.contains(&json!({})));
             let forms = operation.pointer("/responses/200/content").and_then(Value::as_object).map_or(0, Map::len);
@@ -285,6 +286,9 @@ pub fn finish(document: &mut Value) {
             } else if has_body {
                 // The ways in.
                 statuses.push("401");
+            }
+            if is_open && parameters.iter().any(|parameter| parameter["in"] == "path") {
+                statuses.push("404");
             }
             if has_body {
                 statuses.extend(["408", "413", "415", "422", "429"]);

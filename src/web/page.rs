@@ -59,12 +59,13 @@ pub struct Window {
 
 impl Window {
     /// Takes the parameters of paging out of a query, with the orders that the list has; what is left is the filter, to
-    /// which a cursor is bound.
+    /// which a cursor is bound. A list without orders is neither sorted nor counted: it has its own order.
     pub fn take(pairs: &mut Pairs, sorts: &[&str]) -> Result<Self> {
         let mut faults = Vec::new();
+        let ordered = !sorts.is_empty();
         let mut wrong =
             |name: &str, zh: String, en: String| faults.push(Fault::new(format!("/{name}"), "invalid_parameter", Says::new(zh, en)));
-        let sort = match pairs.take("sort") {
+        let sort = match ordered.then(|| pairs.take("sort")).flatten() {
             None => Sort::Newest,
             Some(text) => Sort::parse(&text).filter(|_| sorts.contains(&&*text)).unwrap_or_else(|| {
                 wrong("sort", format!("应为下列之一：{}", sorts.join("、")), format!("this should be one of: {}", sorts.join(", ")));
@@ -82,7 +83,7 @@ impl Window {
                 DEFAULT_LIMIT
             }),
         };
-        let count = match pairs.take("count").as_deref() {
+        let count = match ordered.then(|| pairs.take("count")).flatten().as_deref() {
             None | Some("false") => false,
             Some("true") => true,
             Some(_) => {

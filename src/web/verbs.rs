@@ -565,7 +565,12 @@ fn id_of(request: &HttpRequest) -> Result<Id> {
 
 /// This operation takes none.
 pub fn no_parameters(request: &HttpRequest) -> Result<()> {
-    Pairs::parse(request.query_string())?.into_json(&Shape::from_schema(json!({"type": "object", "properties": {}}))).map(|_| ())
+    nothing_else(Pairs::parse(request.query_string())?)
+}
+
+/// What has not been taken out of a query is unknown to its operation.
+pub fn nothing_else(pairs: Pairs) -> Result<()> {
+    pairs.into_json(&Shape::from_schema(json!({"type": "object", "properties": {}}))).map(|_| ())
 }
 
 async fn list(verbs: &'static dyn Verbs, request: HttpRequest, caller: Caller, db: Shared) -> Result<HttpResponse> {
@@ -608,11 +613,16 @@ async fn get(verbs: &'static dyn Verbs, request: HttpRequest, caller: Caller, db
     let actor = caller.actor;
     let shown = db.read(move |conn| verbs.get(conn, &actor, &scope, id)).await?;
     let etag = shown.etag;
-    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).unwrap_or("");
-    if known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag) {
+    if is_known(&request, &etag) {
         return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag)).finish());
     }
     Ok(HttpResponse::Ok().content_type("application/json").insert_header((header::ETAG, etag)).body(shown.body))
+}
+
+/// Whether the caller holds this version already, by `If-None-Match`.
+pub fn is_known(request: &HttpRequest, etag: &str) -> bool {
+    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).unwrap_or("");
+    known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
 }
 
 async fn create(

@@ -22,6 +22,7 @@ mod hosts;
 mod ledger;
 mod limits;
 mod memberships;
+mod notices;
 mod organizations;
 mod persons;
 mod process;

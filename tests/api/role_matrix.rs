@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use serde_json::{Map, Value, json};
 use yiyong::policy::Role;
 use yiyong::schema::users;
-use yiyong::types::TextEnum;
+use yiyong::types::{Instant, TextEnum, business_today};
 use yiyong::web::verbs::registry;
 
 use crate::hosts::{Answer, Client, Host, on_each_database};
@@ -58,6 +58,7 @@ impl Samples {
                 "ledger_transactions" => samples.plant_transaction(host, &importer),
                 "audit_events" => samples.plant_event(&platform),
                 "bank_transfers" => samples.plant_transfer(host, &importer),
+                "notice_objections" => samples.publish_notice(host),
                 _ => {}
             }
             if !verbs.writable() || samples.0.contains_key(verbs.name()) && verbs.name() != "organizations" {
@@ -119,6 +120,14 @@ impl Samples {
         self.0.insert("bank_transfer_lines", (line, Value::Null));
     }
 
+    /// Only what is published can be objected to.
+    fn publish_notice(&self, host: &Host) {
+        let leader = host.user("publisher", Role::Leader, Some("zz"));
+        let notice = format!("{}/{}/publish", address("public_notices"), self.id("public_notices"));
+        let answer = leader.post(&notice, &json!({}));
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
     /// Somebody with the name of the sample person.
     fn plant_person(&self, importer: &Client<'_>, code: &str) -> String {
         let mut draft = self.0["persons"].1.clone();
@@ -158,6 +167,11 @@ impl Samples {
                 ("programme_id" | "organization_id", Some(reference)) => json!(self.id(reference.of)),
                 ("amount_fen", _) => json!(100),
                 ("number", _) => json!("6222021702000000000"),
+                // What the sample notice tells of is the sample honour.
+                ("document_number", _) if ["honours", "public_notices"].contains(&verbs.name()) => json!("郑义〔2022〕8号"),
+                // The whole name of the sample person would not be for it.
+                ("title", _) if verbs.name() == "public_notices" => json!("公示"),
+                ("received_on", _) => json!(business_today(Instant::now())),
                 ("username", _) => json!("sample"),
                 ("initial_password", _) => json!("四月的风吹过金水河边的柳树"),
                 ("role", _) => json!("clerk"),
@@ -203,6 +217,9 @@ fn step_body(resource: &str, action: &str, samples: &Samples) -> Value {
         "reveal" => json!({"reason": "核对身份信息"}),
         "confirm" => json!({"confirmed_by": "评定委员会", "confirmation_number": "郑义〔2022〕8号", "confirmed_on": "2022-06-17"}),
         "revoke" => json!({"reason": "核对", "document_number": "郑义〔2022〕8号", "revoked_on": "2022-06-17"}),
+        "withdraw" if resource == "public_notices" => json!({"reason": "核对"}),
+        "correct" => json!({"note": "核对"}),
+        "answer" => json!({"outcome": "dismissed", "answer": "已核对"}),
         "withdraw" => json!({"reason": "核对", "withdrawn_on": "2022-06-17"}),
         "merge" => json!({"into_id": samples.id("persons"), "reason": "核对"}),
         "dismiss" => json!({"other_id": samples.id("persons")}),

@@ -107,7 +107,10 @@ impl Samples {
         let finance = host.user("payer", Role::Finance, Some("zz"));
         let leader = host.sign_in("poster", yiyong::auth::UserKind::Person);
         let purse = crate::ledger::purse(&finance, &leader, &county, "unrestricted", 1_000);
-        let given = json!({"organization_id": county, "programme_id": self.id("welfare_programmes"), "hero_id": self.id("heroes"),
+        // Of a programme that anybody is eligible for.
+        let programme = json!({"organization_id": county, "name": "样本", "kind": "hardship", "form": "cash"});
+        let programme = importer.post(&address("welfare_programmes"), &programme);
+        let given = json!({"organization_id": county, "programme_id": programme.id(), "hero_id": self.id("heroes"),
                            "amount_fen": 100, "channel": "own", "year": 2022});
         let path = crate::ledger::approved(importer, &leader, &given);
         let paid = crate::welfare::step(&finance, &path, "pay", &purse.paid("2022-06-17"));

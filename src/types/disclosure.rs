@@ -75,7 +75,7 @@ impl NumberFound {
     }
 }
 
-/// Digits that stand together, the last possibly an `X`.
+/// Digits that stand together, the last possibly an `X`: of a whole ID number, or of its last group, `018X`.
 struct Run {
     place: usize,
     digits: String,
@@ -95,7 +95,7 @@ fn runs(text: &str) -> Vec<Run> {
             'Ｘ' | 'ｘ' | 'x' => 'X',
             other => other,
         };
-        let closes = plain == 'X' && open && runs.last().is_some_and(|run| matches!(run.digits.len(), 4 | 17));
+        let closes = plain == 'X' && open && runs.last().is_some_and(|run| matches!(run.digits.len(), 3 | 17));
         if plain.is_ascii_digit() && open {
             if let Some(run) = runs.last_mut() {
                 run.digits.push(plain);

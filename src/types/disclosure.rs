@@ -232,7 +232,7 @@ mod tests {
         ] {
             assert_eq!(numbers_in(text).iter().map(|found| found.kind).collect::<Vec<_>>(), [kind], "{text}");
         }
-        assert_eq!(numbers_in("甲13800138000，乙13900139000").iter().map(|found| found.place).collect::<Vec<_>>(), [2, 14]);
+        assert_eq!(numbers_in("甲13800138000，乙13900139000").iter().map(|found| found.place).collect::<Vec<_>>(), [2, 15]);
         for fine in [
             "郑义〔2022〕8号",
             "2026-11-25 2026-12-02",

@@ -1,6 +1,6 @@
 //! Bank transfers (银行转账): payments that go to the bank in one file, and what comes back.
 //!
-//! A payment is posted when it is paid; the transfer carries it to the bank. `file` writes the file, `results` takes the
+//! A payment is posted when it is paid; the transfer carries it to the bank. `export` writes the file, `import` takes the
 //! bank's answer, `reconciliation` lists what doesn't match. Once the file is out nobody here takes it back: only the
 //! bank's answer tells what became of it, so nothing is sent twice. What bounced is sent again in another transfer, or
 //! reversed in the ledger; until then it stands in the reconciliation, since by the books it has left.

@@ -69,7 +69,7 @@ impl<'h> Cast<'h> {
 
 /// The file for the bank, its rows after the header.
 fn file(client: &Client<'_>, transfer: &str) -> Vec<Vec<String>> {
-    let answer = client.send("POST", &format!("{TRANSFERS}/{transfer}/file"), &[], Some(b""));
+    let answer = client.send("POST", &format!("{TRANSFERS}/{transfer}/export"), &[], Some(b""));
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.header("Cache-Control"), Some("no-store"));
     let text = answer.body.as_str().expect("a file").to_owned();
@@ -80,7 +80,7 @@ fn file(client: &Client<'_>, transfer: &str) -> Vec<Vec<String>> {
 
 fn results(client: &Client<'_>, transfer: &str, key: &str, text: &str) -> Answer {
     let headers = [("Content-Type", "text/csv"), ("Idempotency-Key", key)];
-    client.send("POST", &format!("{TRANSFERS}/{transfer}/results"), &headers, Some(text.as_bytes()))
+    client.send("POST", &format!("{TRANSFERS}/{transfer}/import"), &headers, Some(text.as_bytes()))
 }
 
 /// What doesn't match: kinds and references.
@@ -198,8 +198,8 @@ fn what_goes_to_the_bank_comes_back_and_is_reconciled() {
         assert_eq!(results(&cast.finance, &id, "early", early).code(), "step_not_allowed");
 
         // The file holds the whole numbers, for finance alone, and is audited; a name is never a formula.
-        assert_eq!(cast.clerk.send("POST", &format!("{TRANSFERS}/{id}/file"), &[], Some(b"")).status, 403);
-        assert_eq!(cast.leader.send("POST", &format!("{TRANSFERS}/{id}/file"), &[], Some(b"")).status, 403);
+        assert_eq!(cast.clerk.send("POST", &format!("{TRANSFERS}/{id}/export"), &[], Some(b"")).status, 403);
+        assert_eq!(cast.leader.send("POST", &format!("{TRANSFERS}/{id}/export"), &[], Some(b"")).status, 403);
         let rows = file(&cast.finance, &id);
         assert_eq!(rows[0], ["1", "T1-0001", "王大山", "6222021702000000000", "中国工商银行郑州二七支行", "1000.00", "困难救助"]);
         assert_eq!((rows[3][2].as_str(), rows[3][5].as_str()), ("'=赵四", "1000.03"));
@@ -299,7 +299,7 @@ fn two_transfers_at_once_send_nothing_twice() {
         let first = cast.finance.get(TRANSFERS).body["items"][0]["id"].as_str().expect("an id").to_owned();
         let path = format!("{TRANSFERS}/{first}");
         assert_eq!(step(&cast.finance, &path, "cancel", &json!({"reason": "账户有误"})).body["state"], "cancelled");
-        assert_eq!(cast.finance.send("POST", &format!("{path}/file"), &[], Some(b"")).code(), "step_not_allowed");
+        assert_eq!(cast.finance.send("POST", &format!("{path}/export"), &[], Some(b"")).code(), "step_not_allowed");
         made(cast.transfer(&json!({"disbursement_ids": [paid]})));
         clean(host);
     });

@@ -268,7 +268,7 @@ fn tried(client: &Client<'_>, method: &str, template: &str, samples: &Samples, i
     };
     let key = format!("{method} {path}");
     let (media_type, text) = match action {
-        Some("results") => ("text/csv", "reference,amount_yuan,result\nx,1,paid\n".to_owned()),
+        Some("import") => ("text/csv", "reference,amount_yuan,result\nx,1,paid\n".to_owned()),
         _ => ("application/json", body.to_string()),
     };
     let stale = [("Content-Type", media_type), ("If-Match", "\"999\""), ("Idempotency-Key", key.as_str())];

@@ -24,11 +24,11 @@ use crate::web::verbs::{deed_of, no_parameters};
 const HEADER: [&str; 7] = ["序号", "业务参考号", "收款人户名", "收款账号", "开户银行", "金额（元）", "附言"];
 
 /// Writes the file for the bank. From the first time on the transfer counts as sent.
-#[utoipa::path(operation_id = "bank_transfers_file", tag = "bank-transfers", summary = "生成银行转账文件 / Write the file for the bank",
+#[utoipa::path(operation_id = "bank_transfers_export", tag = "bank-transfers", summary = "生成银行转账文件 / Write the file for the bank",
     description = "CSV in UTF-8 with a byte order mark: number, reference, holder, account number, bank, amount in yuan, purpose. It holds whole account numbers: each writing is audited.",
     params(("id" = Id, Path, description = "Id of the transfer.")),
     responses((status = 200, description = "The file.", content((String = "text/csv")))))]
-#[post("/bank-transfers/{id}/file")]
+#[post("/bank-transfers/{id}/export")]
 pub async fn file(request: HttpRequest, caller: Caller, db: web::Data<Db>) -> Result<HttpResponse> {
     let scope = caller.actor.may(Area::Ledger, Action::Export)?;
     no_parameters(&request)?;

@@ -102,13 +102,13 @@ struct MismatchRow {
 
 /// Takes the bank's result file: what arrived, what bounced. Rows that fit no line are kept and change nothing. The same
 /// file twice changes nothing the second time.
-#[utoipa::path(operation_id = "bank_transfers_results", tag = "bank-transfers", summary = "导入银行回执 / Bring in the bank's results",
+#[utoipa::path(operation_id = "bank_transfers_import", tag = "bank-transfers", summary = "导入银行回执 / Bring in the bank's results",
     description = "CSV in UTF-8, with or without a byte order mark, with the columns 业务参考号 (reference), 金额（元） (amount_yuan) and 处理结果 (result: 成功/失败, paid/bounced), and if the bank gives them 失败原因 (reason) and 处理日期 (settled_on); other columns are left alone. A file that can't be read whole changes nothing.",
     params(("id" = Id, Path, description = "Id of the transfer."),
         ("Idempotency-Key" = String, Header, description = "Makes a retry safe: the same file gets the stored answer.")),
     request_body(content = String, content_type = "text/csv"),
     responses((status = 200, description = "What it did.", body = ResultReport)))]
-#[post("/bank-transfers/{id}/results")]
+#[post("/bank-transfers/{id}/import")]
 pub async fn results(request: HttpRequest, caller: Caller, db: web::Data<Db>, mut payload: web::Payload) -> Result<HttpResponse> {
     let scope = caller.actor.may(Area::Ledger, Action::Import)?;
     no_parameters(&request)?;

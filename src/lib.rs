@@ -45,6 +45,7 @@
 //! | 宣传品，出入库 | goods, movement | | 年度工作报告 | annual report |
 //! | 账户，资金 | account, fund | | 记账凭证，过账，冲销 | voucher, post, reverse |
 //! | 账务记录，分录 | ledger transaction, entry | | 预算 | budget |
+//! | 保单，承保单位 | insurance policy, insurer | | 未参加 | absent |
 //! | 享受条件 | eligibility rule | | 未登记 | unknown |
 //! | 审计记录 | audit event | | 链环，检查点 | link, checkpoint |
 //!

@@ -165,6 +165,10 @@ const SHARED: &[(&str, &[&str])] = &[
     ("amount_fen", &["金额（分）"]),
     ("benefit", &["待遇内容"]),
     ("channel", &["资金来源"]),
+    ("insurer", &["承保单位", "保险公司"]),
+    ("policy_number", &["保单号"]),
+    ("insured_from", &["保险起始日期"]),
+    ("insured_to", &["保险终止日期"]),
 ];
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod appointments;
 mod audit;
 mod bad_input;
+mod benefits;
 mod campaigns;
 mod cluster;
 mod consents;

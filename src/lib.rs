@@ -48,6 +48,7 @@
 //! | 账务记录，分录 | ledger transaction, entry | | 预算 | budget |
 //! | 收款账户 | payee account | | 银行转账，转账明细 | bank transfer, line |
 //! | 银行回执 | (bank) result | | 对账 | reconciliation |
+//! | 保单，承保单位 | insurance policy, insurer | | 未参加 | absent |
 //! | 享受条件 | eligibility rule | | 未登记 | unknown |
 //! | 公示，公示名单 | public notice, line | | 异议，答复 | objection, answer |
 //! | 办结公示 | conclude | | 更正 | correct |

@@ -745,9 +745,23 @@ diesel::table! {
         second_approved_by -> Nullable<Uuid>,
         reversed_by -> Nullable<Uuid>,
         reversed_on -> Nullable<Date>,
+        attended_days -> Nullable<Integer>,
         version -> Integer,
         created_at -> Instant,
         updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::Uuid;
+
+    insurance_policies (disbursement_id) {
+        disbursement_id -> Uuid,
+        insurer -> Text,
+        policy_number -> Text,
+        insured_from -> Date,
+        insured_to -> Date,
     }
 }
 
@@ -1136,6 +1150,7 @@ diesel::joinable!(appointments -> persons (person_id));
 diesel::joinable!(consents -> persons (person_id));
 diesel::joinable!(dependants -> persons (person_id));
 diesel::joinable!(heroes -> persons (person_id));
+diesel::joinable!(insurance_policies -> disbursements (disbursement_id));
 diesel::joinable!(ledger_entries -> accounts (account_id));
 diesel::joinable!(memberships -> volunteer_teams (team_id));
 diesel::joinable!(memberships -> volunteers (volunteer_id));
@@ -1182,6 +1197,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     idempotency_keys,
     imports,
     inspections,
+    insurance_policies,
     ledger_entries,
     ledger_transactions,
     media_items,

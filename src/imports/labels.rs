@@ -179,6 +179,10 @@ const SHARED: &[(&str, &[&str])] = &[
     ("holder_relation", &["户主与本人关系"]),
     ("bank_name", &["开户银行", "开户行"]),
     ("number", &["收款账号", "银行账号", "卡号"]),
+    ("insurer", &["承保单位", "保险公司"]),
+    ("policy_number", &["保单号"]),
+    ("insured_from", &["保险起始日期"]),
+    ("insured_to", &["保险终止日期"]),
 ];
 
 #[cfg(test)]

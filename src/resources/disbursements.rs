@@ -1,7 +1,11 @@
 //! Disbursements (发放): what one beneficiary, or a group known only as a whole, is given out of a programme.
 //!
-//! `states` says which way they go and who may not act twice; `steps` walks it; `eligible` judges whom it is submitted for.
+//! `states` says which way they go and who may not act twice; `steps` walks it; `eligible` judges whom it is submitted for;
+//! `delivery` says what is told of a benefit in kind.
+//!
+//! Of bonus points on admission the quantity is the points, and the benefit says where; of a school that was found, which.
 
+mod delivery;
 mod eligible;
 mod payment;
 mod states;
@@ -24,14 +28,15 @@ use super::welfare_programmes::{self, BenefitForm, ProgrammeKind};
 use crate::db::{Any, AnyConnection, Part, Subset, Tx, insert_all};
 use crate::error::{Error, Fault, Result, Says};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
-use crate::schema::{disbursements as t, organization_closure};
+use crate::schema::{disbursements as t, insurance_policies, organization_closure};
 use crate::types::{DatePrecision, Id, Instant, Precision, TextEnum, code_or_new, text_enum};
 use crate::web::resource::{Step, sum_of};
 use crate::web::verbs::{refusal, stale};
 use crate::web::{Measure, Measured, Reference, Resource, measured, reads, viewed};
 
+pub use delivery::InsurancePolicy;
 pub use states::{DisbursementState, Sums, batch_sources, counts, next};
-pub use steps::{body_of, take_all};
+pub use steps::{batch_body_of, take_all};
 
 text_enum! {
     /// Out of whose purse it comes.
@@ -91,6 +96,11 @@ pub struct Disbursement {
     /// Who undid the payment; not the one who paid.
     pub reversed_by: Option<Id>,
     pub reversed_on: Option<NaiveDate>,
+    /// Of a recuperation or a camp that was delivered: on how many days they came; null where that isn't recorded.
+    pub attended_days: Option<i32>,
+    /// Of an insurance.
+    #[diesel(embed, skip_insertion)]
+    pub insurance: Option<InsurancePolicy>,
     /// Counts the changes; the ETag.
     pub version: i32,
     pub created_at: Instant,
@@ -148,6 +158,9 @@ pub struct DisbursementDraft {
     /// The batch's when absent.
     #[schema(minimum = 1949, maximum = 2100)]
     pub year: Option<i32>,
+    /// Of a programme of the kind `insurance`: as soon as it is known, at the latest on delivery.
+    #[validate(nested)]
+    pub insurance: Option<InsurancePolicy>,
 }
 
 fn whole(draft: &DisbursementDraft) -> Result<(), ValidationError> {
@@ -385,7 +398,7 @@ fn settle(tx: &mut Tx<'_>, scope: &Scope, drafts: &[DisbursementDraft], at: impl
 
     let batches = welfare_batches::briefs(tx.conn, drafts.iter().filter_map(|draft| draft.batch_id))?;
     let programmes = drafts.iter().filter_map(|draft| draft.programme_id).chain(batches.values().map(|batch| batch.programme_id));
-    let forms = welfare_programmes::forms(tx.conn, programmes)?;
+    let programmes = welfare_programmes::briefs(tx.conn, programmes)?;
     let above: HashSet<(Id, Id)> = organization_closure::table
         .filter(organization_closure::ancestor_id.eq_any(batches.values().map(|batch| batch.organization_id).collect::<Vec<_>>()))
         .filter(organization_closure::descendant_id.eq_any(drafts.iter().map(|draft| draft.organization_id).collect::<Vec<_>>()))
@@ -431,7 +444,12 @@ fn settle(tx: &mut Tx<'_>, scope: &Scope, drafts: &[DisbursementDraft], at: impl
             }
             (own, batch) => own.or(batch.map(|batch| batch.programme_id)),
         };
-        let form = programme_id.and_then(|id| forms.get(&id).copied());
+        let programme = programme_id.and_then(|id| programmes.get(&id).copied());
+        let form = programme.map(|programme| programme.form);
+        if let Some(programme) = programme.filter(|programme| draft.insurance.is_some() && programme.kind != ProgrammeKind::Insurance) {
+            faults.push(delivery::not_an_insurance(at(i, "insurance"), programme.kind));
+        }
+        let mut wrong = |field: &str, code, zh: String, en: String| faults.push(Fault::new(at(i, field), code, Says::new(zh, en)));
         match form {
             Some(BenefitForm::Cash) if draft.amount_fen.is_none() => wrong(
                 "amount_fen",
@@ -504,6 +522,8 @@ fn row(id: Id, version: i32, created_at: Instant, now: Instant, by: Id, draft: D
         paid_on_precision: DatePrecision::Exact,
         reversed_by: None,
         reversed_on: None,
+        attended_days: None,
+        insurance: draft.insurance,
         version,
         created_at,
         updated_at: now,
@@ -575,7 +595,7 @@ impl Resource for Disbursements {
     type Draft = DisbursementDraft;
     type Filter = DisbursementFilter;
 
-    reads!(t, Disbursement);
+    reads!(t, Disbursement, beside insurance_policies);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         let actor = tx.actor()?;
@@ -586,6 +606,7 @@ impl Resource for Disbursements {
         let rows: Vec<Disbursement> =
             drafts.into_iter().zip(&settled).map(|(draft, settled)| row(Id::new(), 1, now, now, actor, draft, settled)).collect();
         insert_all!(&mut *tx.conn, t::table, rows)?;
+        delivery::insure(tx, rows.iter().filter_map(|one| Some((one.id, one.insurance.clone()?))))?;
         Ok(rows)
     }
 
@@ -606,6 +627,7 @@ impl Resource for Disbursements {
             quantity_precision: Some(disbursement.quantity_precision),
             channel: disbursement.channel,
             year: Some(disbursement.year),
+            insurance: disbursement.insurance,
         })
     }
 
@@ -624,6 +646,10 @@ impl Resource for Disbursements {
         let saved = diesel::update(one).set(Edited::from(&after)).execute(tx.conn)?;
         if saved == 0 {
             return Err(stale(before.version + 1));
+        }
+        if before.insurance != after.insurance {
+            diesel::delete(insurance_policies::table.find(before.id)).execute(tx.conn)?;
+            delivery::insure(tx, after.insurance.clone().map(|insurance| (after.id, insurance)))?;
         }
         Ok(after)
     }

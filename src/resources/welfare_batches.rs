@@ -11,7 +11,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use super::disbursements::{self, BatchTotals, DisbursementState, batch_sources, body_of, take_all};
+use super::disbursements::{self, BatchTotals, DisbursementState, batch_body_of, batch_sources, take_all};
 use super::rules;
 use super::welfare_programmes::{self, BenefitForm, ProgrammeKind};
 use crate::db::{Any, AnyConnection, Tx, grams, insert_all};
@@ -170,13 +170,13 @@ fn query(scope: &Scope, filter: &WelfareBatchFilter) -> t::BoxedQuery<'static, A
     query
 }
 
-/// Rows as they are shown: one query for the totals of all of them, one for the forms.
+/// Rows as they are shown: one query for the totals of all of them, one for the programmes.
 fn shown(conn: &mut AnyConnection, rows: Vec<Row>) -> Result<Vec<WelfareBatch>> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
     let mut totals = disbursements::sums(conn, &rows.iter().map(|row| row.id).collect::<Vec<_>>())?;
-    let forms = welfare_programmes::forms(conn, rows.iter().map(|row| row.programme_id))?;
+    let programmes = welfare_programmes::briefs(conn, rows.iter().map(|row| row.programme_id))?;
     rows.into_iter()
         .map(|row| {
             Ok(WelfareBatch {
@@ -191,7 +191,7 @@ fn shown(conn: &mut AnyConnection, rows: Vec<Row>) -> Result<Vec<WelfareBatch>> 
                 place: row.place,
                 control_people: row.control_people,
                 control_fen: row.control_fen,
-                form: *forms.get(&row.programme_id).ok_or_else(|| Error::internal("a batch without a programme"))?,
+                form: programmes.get(&row.programme_id).ok_or_else(|| Error::internal("a batch without a programme"))?.form,
                 totals: totals.remove(&row.id).unwrap_or_else(BatchTotals::none),
                 version: row.version,
                 created_at: row.created_at,
@@ -237,9 +237,10 @@ fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[WelfareBatchDraft]
     };
     check("organizations", "organization_id", |draft| draft.organization_id)?;
     check("welfare_programmes", "programme_id", |draft| draft.programme_id)?;
-    let forms = welfare_programmes::forms(tx.conn, drafts.iter().map(|draft| draft.programme_id))?;
+    let programmes = welfare_programmes::briefs(tx.conn, drafts.iter().map(|draft| draft.programme_id))?;
     for (i, draft) in drafts.iter().enumerate() {
-        if draft.control_fen.is_some() && forms.get(&draft.programme_id) == Some(&BenefitForm::InKind) {
+        if draft.control_fen.is_some() && programmes.get(&draft.programme_id).is_some_and(|programme| programme.form == BenefitForm::InKind)
+        {
             faults.push(Fault::new(
                 at(i, "control_fen"),
                 "amount_in_kind",
@@ -391,12 +392,15 @@ impl Resource for WelfareBatches {
             ),
             (
                 Action::Deliver,
-                "整批交付（不得为编制人或批准人） / Deliver all that were approved: by another than who prepared or approved them",
+                "整批交付，未参加的逐一列明（不得为编制人或批准人） / Deliver all that were approved but those who didn't come: by another than who prepared or approved them",
                 true,
                 deliver,
             ),
         ];
-        steps.into_iter().map(|(action, summary, needs_key, run)| Step { action, summary, body: body_of(action), needs_key, run }).collect()
+        steps
+            .into_iter()
+            .map(|(action, summary, needs_key, run)| Step { action, summary, body: batch_body_of(action), needs_key, run })
+            .collect()
     }
 
     fn offers(view: &Self::View) -> Vec<Action> {

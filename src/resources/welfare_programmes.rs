@@ -108,11 +108,18 @@ pub struct WelfareProgrammeFilter {
 
 pub struct WelfareProgrammes;
 
-/// The forms of programmes, whoever's they are: for what refers to them already.
-pub fn forms(conn: &mut AnyConnection, ids: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, BenefitForm>> {
+/// What those need to know of a programme who give out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProgrammeBrief {
+    pub kind: ProgrammeKind,
+    pub form: BenefitForm,
+}
+
+/// Programmes in brief, whoever's they are: for what refers to them already.
+pub fn briefs(conn: &mut AnyConnection, ids: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, ProgrammeBrief>> {
     let ids: HashSet<Id> = ids.into_iter().collect();
-    let found: Vec<(Id, BenefitForm)> = t::table.filter(t::id.eq_any(ids)).select((t::id, t::form)).load(conn)?;
-    Ok(found.into_iter().collect())
+    let found: Vec<(Id, ProgrammeKind, BenefitForm)> = t::table.filter(t::id.eq_any(ids)).select((t::id, t::kind, t::form)).load(conn)?;
+    Ok(found.into_iter().map(|(id, kind, form)| (id, ProgrammeBrief { kind, form })).collect())
 }
 
 /// The programmes of these kinds: a filter of what refers to programmes.

@@ -125,8 +125,8 @@ pub(crate) use viewed;
 
 /// The reading half of a [`Resource`], out of the slice's one function `query` of scope and filter.
 ///
-/// `reads!(t, View)` where the view is the row, `reads!(t, View, with p)` where it is read joined with another table, and
-/// `reads!(t, Row => shown)` where `fn shown(conn, rows)` makes views of rows, all at once. `reads!(t)` leaves `page` and `find` to
+/// `reads!(t, View)` where the view is the row, `reads!(t, View, with p)` where it is read joined with another table,
+/// `reads!(t, View, beside p)` where the other may have nothing of it, and `reads!(t, Row => shown)` where `fn shown(conn, rows)` makes views of rows, all at once. `reads!(t)` leaves `page` and `find` to
 /// the slice.
 macro_rules! reads {
     ($table:ident, $row:ident) => {
@@ -134,6 +134,9 @@ macro_rules! reads {
     };
     ($table:ident, $row:ident, with $other:ident) => {
         $crate::web::reads!(@ $table, rows => rows.inner_join($other::table).select($row::as_select()));
+    };
+    ($table:ident, $row:ident, beside $other:ident) => {
+        $crate::web::reads!(@ $table, rows => rows.left_join($other::table).select($row::as_select()));
     };
     (@ $table:ident, $rows:ident => $select:expr) => {
         fn page(

@@ -6,6 +6,7 @@ mod appointments;
 mod audit;
 mod bad_input;
 mod bank_transfers;
+mod benefits;
 mod campaigns;
 mod cluster;
 mod consents;

@@ -28,3 +28,16 @@ CREATE TABLE eligibility_rules (
 );
 CREATE INDEX eligibility_rules_organization ON eligibility_rules (organization_id, id);
 CREATE INDEX eligibility_rules_programme ON eligibility_rules (programme_id);
+
+-- Of a benefit that is an insurance: who insures, under which number, for which term. It goes with its disbursement.
+CREATE TABLE insurance_policies (
+    disbursement_id BLOB NOT NULL PRIMARY KEY REFERENCES disbursements (id) ON DELETE CASCADE,
+    insurer TEXT NOT NULL,
+    policy_number TEXT NOT NULL,
+    insured_from DATE NOT NULL,
+    insured_to DATE NOT NULL,
+    CHECK (insured_from <= insured_to)
+);
+
+-- Of a recuperation or a camp: on how many days they came.
+ALTER TABLE disbursements ADD COLUMN attended_days INTEGER CHECK (attended_days > 0);

@@ -14,6 +14,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use validator::Validate;
 
+use super::delivery::{self, BatchDeliveredBody, DeliveredBody, InsurancePolicy, Told};
 use super::eligible::refuse_ineligible;
 use super::payment::{self, Purse};
 use super::states::{self, DisbursementState, Hand};
@@ -27,7 +28,7 @@ use crate::resources::disbursements::{Disbursements, sums};
 use crate::resources::heroes;
 use crate::resources::organizations::OrganizationKind;
 use crate::resources::rules::{self, ReasonBody};
-use crate::schema::{organizations, welfare_batches};
+use crate::schema::{insurance_policies, organizations, welfare_batches};
 use crate::types::{DatePrecision, Id, Instant, TextEnum, business_today, sql};
 use crate::web::Resource;
 use crate::web::resource::{Step, sum_of};
@@ -59,14 +60,6 @@ pub struct ReversedBody {
     reversed_on: NaiveDate,
 }
 
-/// When a benefit in kind was handed over.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DeliveredBody {
-    /// Not later than today; null where the day is not known.
-    delivered_on: Option<NaiveDate>,
-}
-
 /// What a step's body says.
 #[derive(Debug, Default)]
 struct Note {
@@ -74,9 +67,11 @@ struct Note {
     on: Option<NaiveDate>,
     precision: Option<DatePrecision>,
     purse: Purse,
+    told: Told,
 }
 
-fn note(action: Action, body: &Value, now: Instant) -> Result<Note> {
+/// `many` of a batch, whose steps may say more.
+fn note(action: Action, body: &Value, many: bool, now: Instant) -> Result<Note> {
     fn read<T: serde::de::DeserializeOwned>(body: &Value) -> Result<T> {
         serde_json::from_value(body.clone()).map_err(Error::internal)
     }
@@ -87,13 +82,17 @@ fn note(action: Action, body: &Value, now: Instant) -> Result<Note> {
         Action::Pay => {
             let paid = read::<PaidBody>(body)?;
             let purse = Purse { fund_id: paid.fund_id, account_id: paid.account_id };
-            (Note { reason: None, on: Some(paid.paid_on), precision: paid.paid_on_precision, purse }, "/paid_on")
+            let on = Some(paid.paid_on);
+            (Note { on, precision: paid.paid_on_precision, purse, ..Note::default() }, "/paid_on")
         }
         Action::Reverse => {
             let reversed = step_body::<ReversedBody>(body)?;
             (Note { reason: Some(reversed.reason), on: Some(reversed.reversed_on), ..Note::default() }, "/reversed_on")
         }
-        Action::Deliver => (Note { on: read::<DeliveredBody>(body)?.delivered_on, ..Note::default() }, "/delivered_on"),
+        Action::Deliver => {
+            let (on, told) = if many { step_body::<BatchDeliveredBody>(body)?.told() } else { step_body::<DeliveredBody>(body)?.told() };
+            (Note { on, told, ..Note::default() }, "/delivered_on")
+        }
         _ => (Note::default(), ""),
     };
     let today = business_today(now);
@@ -121,6 +120,10 @@ struct Moved {
     paid_on_precision: Option<DatePrecision>,
     reversed_by: Option<Id>,
     reversed_on: Option<NaiveDate>,
+    attended_days: Option<i32>,
+    /// Of those who have none yet.
+    #[diesel(skip_update)]
+    insurance: Option<InsurancePolicy>,
     updated_at: Instant,
 }
 
@@ -149,6 +152,8 @@ impl Moved {
             paid_on_precision: note.precision,
             reversed_by: undone.then_some(actor),
             reversed_on: note.on.filter(|_| undone),
+            attended_days: note.told.attended_days,
+            insurance: note.told.insurance,
             updated_at: now,
         }
     }
@@ -167,6 +172,8 @@ impl Moved {
         after.paid_on_precision = self.paid_on_precision.unwrap_or(before.paid_on_precision);
         after.reversed_by = self.reversed_by.or(before.reversed_by);
         after.reversed_on = self.reversed_on.or(before.reversed_on);
+        after.attended_days = self.attended_days.or(before.attended_days);
+        after.insurance = before.insurance.clone().or_else(|| self.insurance.clone());
         after.version += 1;
         after.updated_at = self.updated_at;
         after
@@ -198,7 +205,7 @@ pub fn take_batches(tx: &mut Tx<'_>, ids: impl IntoIterator<Item = Option<Id>>) 
 /// One step of one disbursement.
 fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, body: &Value) -> Result<Disbursement> {
     let actor = tx.actor()?;
-    let note = note(action, body, tx.now)?;
+    let note = note(action, body, false, tx.now)?;
     take_batches(tx, [before.batch_id])?;
     if let AnyConnection::Pg(c) = &mut *tx.conn {
         t::table.filter(t::id.eq(before.id)).select(t::id).for_update().load::<Id>(c)?;
@@ -226,6 +233,9 @@ fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, b
     if action == Action::Submit {
         refuse_ineligible(tx, std::slice::from_ref(&present))?;
     }
+    if action == Action::Deliver {
+        delivery::check(tx, std::slice::from_ref(&present), &note.told)?;
+    }
     settle(tx, scope, action, std::slice::from_ref(&present), &note)?;
     let moved = Moved::by(action, (present.state, to), note, actor, tx.now);
     let one = t::table.filter(t::id.eq(present.id)).filter(t::version.eq(present.version)).filter(t::state.eq(present.state));
@@ -233,7 +243,14 @@ fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, b
     if saved == 0 {
         return Err(lost_race());
     }
+    insure(tx, &moved, std::slice::from_ref(&present))?;
     Ok(moved.applied(&present))
+}
+
+/// Keeps the policy that a step tells for those who had none.
+fn insure(tx: &mut Tx<'_>, moved: &Moved, before: &[Disbursement]) -> Result<()> {
+    let lacking = before.iter().filter(|one| one.insurance.is_none());
+    delivery::insure(tx, lacking.filter_map(|one| Some((one.id, moved.insurance.clone()?))))
 }
 
 /// Nothing more is given to whose title is revoked, nor to their family; what waits can be sent back or cancelled.
@@ -374,7 +391,7 @@ pub fn take_all(
     body: &Value,
 ) -> Result<()> {
     let actor = tx.actor()?;
-    let note = note(action, body, tx.now)?;
+    let note = note(action, body, true, tx.now)?;
     let now = tx.now;
     let held = diesel::update(welfare_batches::table.filter(welfare_batches::id.eq(batch_id)).filter(welfare_batches::version.eq(version)))
         .set((welfare_batches::version.eq(version + 1), welfare_batches::updated_at.eq(now)))
@@ -389,6 +406,7 @@ pub fn take_all(
         .filter(t::batch_id.eq(batch_id))
         .filter(t::state.eq(from))
         .filter(scope.organizations().holds(t::organization_id))
+        .left_join(insurance_policies::table)
         .order(t::id)
         .select(Disbursement::as_select())
         .load(tx.conn)?;
@@ -403,6 +421,11 @@ pub fn take_all(
             ),
         ));
     }
+    let absent: HashSet<Id> = note.told.absent_ids.iter().copied().collect();
+    if action == Action::Deliver {
+        delivery::check(tx, &before, &note.told)?;
+    }
+    let (absent, before): (Vec<Disbursement>, Vec<Disbursement>) = before.into_iter().partition(|one| absent.contains(&one.id));
     let two = two_approve(tx, action, &before)?;
     let to = before.first().and_then(|first| states::next(from, action, first.form, two)).ok_or_else(lost_race)?;
     let wrote = wrote_any(tx, action, actor, &before.iter().map(|d| d.id).collect::<Vec<_>>())?;
@@ -422,22 +445,40 @@ pub fn take_all(
         refuse_ineligible(tx, &before)?;
     }
     settle(tx, scope, action, &before, &note)?;
+    if !absent.is_empty() {
+        let note = Note { reason: Some(delivery::DID_NOT_COME.to_owned()), ..Note::default() };
+        let moved = Moved::by(Action::Cancel, (from, DisbursementState::Cancelled), note, actor, now);
+        let those = t::table.filter(t::id.eq_any(absent.iter().map(|one| one.id).collect::<Vec<_>>())).filter(t::state.eq(from));
+        let saved = diesel::update(those).set((&moved, t::version.eq(t::version + 1))).execute(tx.conn)?;
+        moved_all(tx, Action::Cancel, &moved, &absent, saved)?;
+    }
     let moved = Moved::by(action, (from, to), note, actor, now);
     let saved = diesel::update(t::table.filter(t::batch_id.eq(batch_id)).filter(t::state.eq(from)))
         .set((&moved, t::version.eq(t::version + 1)))
         .execute(tx.conn)?;
+    moved_all(tx, action, &moved, &before, saved)?;
+    insure(tx, &moved, &before)
+}
+
+/// That as many were written as stood there, each of which is audited.
+fn moved_all(tx: &mut Tx<'_>, action: Action, moved: &Moved, before: &[Disbursement], saved: usize) -> Result<()> {
     if saved != before.len() {
         return Err(lost_race());
     }
-    for disbursement in &before {
+    for disbursement in before {
         let detail = difference(disbursement, &moved.applied(disbursement))?;
         tx.audit(action.code(), Disbursements::NAME, Some(disbursement.id), Some(disbursement.organization_id), Some(&detail));
     }
     Ok(())
 }
 
-/// The shape of a step's body, the same for one and for many.
-pub fn body_of(action: Action) -> Option<fn() -> Shape> {
+/// The shape of the body of a batch's step.
+pub fn batch_body_of(action: Action) -> Option<fn() -> Shape> {
+    if action == Action::Deliver { Some(Shape::of::<BatchDeliveredBody>) } else { body_of(action) }
+}
+
+/// The shape of the body of a step of one, and of many where these have nothing more to say.
+fn body_of(action: Action) -> Option<fn() -> Shape> {
     match action {
         Action::Return | Action::Reject | Action::Cancel => Some(Shape::of::<ReasonBody>),
         Action::Pay => Some(Shape::of::<PaidBody>),

@@ -100,13 +100,9 @@ pub async fn file(request: &HttpRequest, payload: &mut web::Payload, media_types
 pub async fn typed<T: ToSchema + DeserializeOwned + Validate>(request: &HttpRequest, payload: &mut web::Payload) -> Result<T> {
     let (_, value) = json(request, payload, &["application/json"]).await?;
     let mut faults = Vec::new();
-    Shape::of::<T>().check(&value, "", &mut faults);
+    let typed = super::verbs::understood(&Shape::of::<T>(), &value, "", &mut faults);
     Error::unless_empty(faults)?;
-    let typed: T = serde_json::from_value(value).map_err(Error::internal)?;
-    let mut faults = Vec::new();
-    super::verbs::judge(&typed, "", &mut faults);
-    Error::unless_empty(faults)?;
-    Ok(typed)
+    typed.ok_or_else(|| Error::internal("a body without faults was not read"))
 }
 
 /// JSON text as a value; a key that stands twice in an object is refused, since readers differ about which counts.

@@ -114,21 +114,7 @@ impl<R: Resource> Of<R> {
     }
 
     fn read_draft(&self, value: &Value, at: &str, faults: &mut Vec<Fault>) -> Option<R::Draft> {
-        let before = faults.len();
-        self.draft.check(value, at, faults);
-        if faults.len() > before {
-            return None;
-        }
-        match serde_json::from_value::<R::Draft>(value.clone()) {
-            Ok(draft) => {
-                judge(&draft, at, faults);
-                (faults.len() == before).then_some(draft)
-            }
-            Err(error) => {
-                faults.push(Fault::new(at, "invalid_value", Says::new("此项的值无法理解", error.to_string())));
-                None
-            }
-        }
+        understood(&self.draft, value, at, faults)
     }
 
     fn read_drafts(&self, values: &[Value]) -> Result<Vec<R::Draft>> {
@@ -216,6 +202,28 @@ struct WithActions<'a, V> {
     #[serde(flatten)]
     view: &'a V,
     allowed_actions: Vec<&'static str>,
+}
+
+/// A value as its type, or all its faults: those of its shape and, where it can be read all the same, those of its rules.
+pub fn understood<T: DeserializeOwned + Validate>(shape: &Shape, value: &Value, at: &str, faults: &mut Vec<Fault>) -> Option<T> {
+    let before = faults.len();
+    shape.check(value, at, faults);
+    match serde_json::from_value::<T>(value.clone()) {
+        Ok(typed) => {
+            let mut ruled = Vec::new();
+            judge(&typed, at, &mut ruled);
+            // What the shape has found wrong somewhere isn't said twice.
+            ruled.retain(|fault| faults[before..].iter().all(|told| told.pointer != fault.pointer));
+            faults.extend(ruled);
+            (faults.len() == before).then_some(typed)
+        }
+        Err(error) => {
+            if faults.len() == before {
+                faults.push(Fault::new(at, "invalid_value", Says::new("此项的值无法理解", error.to_string())));
+            }
+            None
+        }
+    }
 }
 
 /// The rules of a draft that its schema can't say; `validator` tells them all.

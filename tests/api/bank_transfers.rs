@@ -102,6 +102,9 @@ fn a_persons_money_goes_to_one_account_that_nobody_reads() {
         let cast = Cast::of(host);
         let (person, hero) = cast.hero("王大山");
         assert_eq!(cast.payee(&person, "王大山", "6222x").faults(), [("/number", "invalid_account_number")]);
+        // What the shape finds wrong and what the rules do is told at once.
+        let both = cast.payee(&person, "", "6222x");
+        assert_eq!(both.faults(), [("/holder_name", "too_short"), ("/number", "invalid_account_number")]);
         let account = made(cast.payee(&person, "王大山", CARD));
         assert_eq!(
             (&account.body["number_masked"], &account.body["card_checks"], &account.body["person"]["name"]),

@@ -155,7 +155,7 @@ fn a_file_is_proposed_confirmed_and_revoked() {
             .map(|f| f.1.to_owned())
             .collect::<Vec<_>>();
         faults.sort_unstable();
-        assert_eq!(faults, ["too_small"], "the shape is judged first");
+        assert_eq!(faults, ["invalid_document_number", "too_small"], "all at once");
         assert_eq!(honour(json!({"document_number": "郑政[2022]3号"})).faults(), [("/document_number", "invalid_document_number")]);
         assert_eq!(honour(json!({"awarded_on": tomorrow()})).faults(), [("/awarded_on", "in_the_future")]);
         made(honour(

@@ -461,6 +461,35 @@ fn a_notice_tells_the_amounts_that_it_may() {
     });
 }
 
+/// A hero who fell as a child stays one, however long ago it was.
+#[test]
+fn who_fell_as_a_child_is_not_named() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let zz = organization(&city, "zz");
+        let clerk = host.user("clerk", Role::Clerk, Some("zz"));
+        let leader = host.user("leader", Role::Leader, Some("zz"));
+        let honoured = |name: &str, serial: &str, hero: Value| {
+            let draft = json!({"organization_id": zz, "name": name, "id_number": id_number("19900101", serial)});
+            let person = made(clerk.post("/api/v1/persons", &draft));
+            let hero = made(clerk.post("/api/v1/heroes", &with(&json!({"organization_id": zz, "person_id": person.id()}), &hero)));
+            made(clerk.post(
+                "/api/v1/honours",
+                &json!({"organization_id": zz, "hero_id": hero.id(), "kind": "title", "level": "city", "title": "模范", "document_number": "郑义〔2022〕8号"}),
+            ));
+        };
+        honoured("王小山", "002", json!({"outcome": "fallen", "deed_on": "2000-07-20"}));
+        honoured("张小明", "003", json!({"outcome": "fallen", "deed_on": "2021-07-20"}));
+        honoured("李无日", "004", json!({"outcome": "fallen"}));
+        honoured("赵长山", "005", json!({"outcome": "injured", "deed_on": "2000-07-20"}));
+        let notice = made(clerk.post(NOTICES, &json!({"organization_id": zz, "document_number": "郑义〔2022〕8号", "title": "表彰公示"})));
+        assert_eq!(leader.post(&format!("{NOTICES}/{}/publish", notice.id()), &json!({})).status, 200);
+        let lines = host.nobody().get(&format!("{PUBLIC}/{}/lines", notice.id()));
+        let hidden = "未成年人或年龄不详，姓名不公开";
+        assert_eq!(told(&lines), [(hidden, None), ("张*明", None), (hidden, None), ("赵*山", None)]);
+    });
+}
+
 #[test]
 fn an_award_is_told_by_its_document_and_a_revoked_title_is_not() {
     on_each_database(|host| {
@@ -484,14 +513,14 @@ fn an_award_is_told_by_its_document_and_a_revoked_title_is_not() {
         let publish = || leader.post(&format!("{path}/publish"), &json!({}));
         assert_eq!(publish().faults(), [("/document_number", "nothing_to_publish")]);
         honour(&zz, &first, &json!({"amount_fen": 1_000_000}));
-        let county = honour(&dengfeng, &second, &json!({"title": "模范，联系13800138000"}));
+        let county = honour(&dengfeng, &second, &json!({"title": "模范，联系13800138000", "amount_fen": 500_000}));
         honour(&zz, &first, &json!({"document_number": "郑义〔2021〕8号", "title": "另一文件"}));
         assert_eq!(publish().faults(), [("/document_number", "identifier_in_text")]);
         let county = format!("/api/v1/honours/{}", county.id());
         assert_eq!(clerk.patch(&county, "\"1\"", &json!({"title": "登封市先进个人"})).status, 200);
         let end = json!({"reason": "申报材料不实", "document_number": "郑义〔2024〕3号", "revoked_on": "2024-06-01"});
         let published = publish();
-        assert_eq!((published.status, &published.body["total_fen"]), (200, &json!(1_000_000)), "{published:?}");
+        assert_eq!((published.status, &published.body["total_fen"]), (200, &json!(1_500_000)), "{published:?}");
         let lines = nobody.get(&format!("{PUBLIC}/{}/lines", notice.id()));
         assert_eq!(told(&lines), [("买**·艾*", None), ("张*", None)]);
         assert_eq!(lines.body["items"][1]["what"], "登封市先进个人");
@@ -500,6 +529,7 @@ fn an_award_is_told_by_its_document_and_a_revoked_title_is_not() {
         // A title that is revoked is left out of what is corrected, and not published anew; places stay.
         assert_eq!(city.post(&format!("/api/v1/heroes/{first}/revoke"), &end).status, 200);
         let corrected = leader.post(&format!("{path}/correct"), &json!({"note": "一人的称号已撤销。"}));
+        // The sum of the one who is left would be their amount.
         assert_eq!((&corrected.body["line_count"], &corrected.body["total_fen"]), (&json!(1), &Value::Null), "{corrected:?}");
         assert_eq!(corrected.body["corrections"][0]["changes"][0]["before"]["shown_as"], "姓名不再公开");
         let lines = nobody.get(&format!("{PUBLIC}/{}/lines", notice.id()));

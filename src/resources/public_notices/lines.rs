@@ -138,6 +138,11 @@ pub struct Source {
     pub hero_code: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     hero_status: Option<HeroStatus>,
+    /// Whether the person is a hero who fell by the deed: they were never older than on its day.
+    #[diesel(sql_type = Bool)]
+    fallen: bool,
+    #[diesel(sql_type = Nullable<Date>)]
+    deed_on: Option<NaiveDate>,
     /// Whether the person has withdrawn a consent to publication, and none holds.
     #[diesel(sql_type = Bool)]
     secret: bool,
@@ -149,7 +154,7 @@ impl Source {
     }
 
     fn naming(&self, day: NaiveDate) -> NoticeNaming {
-        naming(self.name.is_some(), self.born_on, self.secret, day)
+        naming(self.name.is_some(), self.born_on, self.secret, if self.fallen { self.deed_on } else { Some(day) })
     }
 
     /// As the line of a notice that is, or would be, published on a day.
@@ -173,10 +178,10 @@ impl Source {
 }
 
 /// Who is not known to be of age is not named, and neither is who has asked for secrecy.
-fn naming(is_person: bool, born_on: Option<NaiveDate>, secret: bool, day: NaiveDate) -> NoticeNaming {
-    match born_on {
+fn naming(is_person: bool, born_on: Option<NaiveDate>, secret: bool, day: Option<NaiveDate>) -> NoticeNaming {
+    match born_on.zip(day) {
         _ if !is_person => NoticeNaming::Collective,
-        Some(born_on) if age(born_on, day) >= OF_AGE => {
+        Some((born_on, day)) if age(born_on, day) >= OF_AGE => {
             if secret {
                 NoticeNaming::Secret
             } else {
@@ -193,6 +198,7 @@ macro_rules! selected {
             "SELECT ",
             $columns,
             ", o.name AS organization_name, p.name AS name, p.born_on AS born_on, h.code AS hero_code, h.status AS hero_status, \
+             COALESCE(h.outcome = 'fallen' AND h.person_id = p.id, FALSE) AS fallen, h.deed_on AS deed_on, \
              EXISTS (SELECT 1 FROM consents c WHERE c.person_id = p.id AND c.purpose = 'publication' AND c.withdrawn_on IS NOT NULL) \
              AND NOT EXISTS (SELECT 1 FROM consents c WHERE c.person_id = p.id AND c.purpose = 'publication' AND c.withdrawn_on IS NULL) AS secret \
              FROM ",
@@ -365,13 +371,15 @@ mod tests {
     fn who_is_named() {
         let day = |text: &str| text.parse::<NaiveDate>().expect("a day");
         let (published, of_age, a_day_young) = (day("2026-11-25"), day("2008-11-25"), day("2008-11-26"));
-        let of = |is_person, born_on, secret| naming(is_person, born_on, secret, published);
+        let of = |is_person, born_on, secret| naming(is_person, born_on, secret, Some(published));
         assert_eq!(of(true, Some(of_age), false), NoticeNaming::Named);
         assert_eq!(of(true, Some(a_day_young), false), NoticeNaming::Protected);
         assert_eq!(of(true, None, false), NoticeNaming::Protected, "who may be a minor is protected like one");
         assert_eq!(of(true, Some(of_age), true), NoticeNaming::Secret);
         assert_eq!(of(true, Some(a_day_young), true), NoticeNaming::Protected);
         assert_eq!(of(false, None, false), NoticeNaming::Collective);
+        // Who fell on a day that isn't known may have been a child.
+        assert_eq!(naming(true, Some(of_age), false, None), NoticeNaming::Protected);
     }
 
     #[test]

@@ -108,11 +108,17 @@ fn obstacles(tx: &mut Tx<'_>, notice: &Row, sources: &[Source], texts: &[(&str, 
 }
 
 /// What a notice's lines come to: how many they are, for how many people where each of them says it, and the sum where it is told.
+/// The sum of one amount is that amount, so it is told only where each is.
 fn sums(notice: &mut Row, sources: &[&Source]) {
     notice.line_count = i64::try_from(sources.len()).ok();
     notice.people = sources.iter().map(|source| source.people).sum();
     let amounts: Vec<i64> = sources.iter().filter_map(|source| source.amount_fen).collect();
-    notice.total_fen = (notice.amounts != Amounts::None && !amounts.is_empty()).then(|| amounts.iter().sum());
+    let told = match notice.amounts {
+        Amounts::Each => !amounts.is_empty(),
+        Amounts::Total => amounts.len() > 1,
+        Amounts::None => false,
+    };
+    notice.total_fen = told.then(|| amounts.iter().sum());
 }
 
 /// Nothing is added to the batch, or taken out of it, while it is read.

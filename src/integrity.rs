@@ -83,6 +83,10 @@ checks! {
         "SELECT b.id AS id FROM welfare_batches b JOIN disbursements d ON d.batch_id = b.id GROUP BY b.id, b.control_people, b.control_fen "
         "HAVING sum(CASE WHEN d.state IN ('paid', 'delivered', 'acknowledged', 'reversed') THEN 0 ELSE 1 END) = 0 "
         "AND (sum(d.amount_fen) <> b.control_fen OR sum(d.people) <> b.control_people)";
+    "budgets_kept", "批准和支付不超过预算", "what is approved and paid of a year's kind comes to no more than its budget",
+        "SELECT b.id AS id FROM budgets b JOIN disbursements d ON d.organization_id = b.organization_id AND d.year = b.year "
+        "JOIN welfare_programmes p ON p.id = d.programme_id AND p.kind = b.programme_kind WHERE d.channel <> 'enterprise_direct' "
+        "AND d.state IN ('approved', 'paid', 'delivered', 'acknowledged') GROUP BY b.id, b.planned_fen HAVING sum(d.amount_fen) > b.planned_fen";
     "changes_audited", "每次变更都有审计记录", "each change of money left one audit event",
         "SELECT d.id AS id FROM disbursements d WHERE d.version <> (SELECT count(*) FROM audit_events a WHERE a.record_id = d.id AND a.resource = 'disbursements' AND a.outcome = 'done' "
         "AND a.action IN ('create', 'update', 'submit', 'return', 'approve', 'reject', 'pay', 'deliver', 'acknowledge', 'cancel', 'reverse')) "

@@ -1160,10 +1160,10 @@ diesel::joinable!(volunteers -> persons (person_id));
 
 // What was spent, by whom, in which year, on what.
 diesel::allow_columns_to_appear_in_same_group_by_clause!(
-    ledger_transactions::organization_id,
-    ledger_transactions::kind,
+    disbursements::organization_id,
     disbursements::year,
     welfare_programmes::kind,
+    disbursements::state,
 );
 
 // How often each person was given something, by year.

@@ -33,8 +33,11 @@ pub(crate) use each;
 /// no such thing: a transaction that writes is alone.
 macro_rules! held {
     ($connection:expr, $query:expr) => {
+        $crate::db::held!($connection, $query, for_update)
+    };
+    ($connection:expr, $query:expr, $how:ident) => {
         match &mut *$connection {
-            $crate::db::AnyConnection::Pg(c) => diesel::RunQueryDsl::execute(diesel::QueryDsl::for_update($query), c).map(|_| ()),
+            $crate::db::AnyConnection::Pg(c) => diesel::RunQueryDsl::execute(diesel::QueryDsl::$how($query), c).map(|_| ()),
             $crate::db::AnyConnection::Sqlite(_) => Ok::<(), diesel::result::Error>(()),
         }
     };

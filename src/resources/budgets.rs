@@ -1,21 +1,23 @@
-//! Budgets (预算): what an association means to spend in a year on each kind of programme, with what the ledger says was
-//! spent beside it.
+//! Budgets (预算): what an association means to give in a year in each kind of programme, with what it has given and what is
+//! approved beside it. A budget binds: what is approved and what is paid never come to more than is planned. Where an
+//! association has no budget for a kind, nothing is bound; what an enterprise pays directly is nobody's budget.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
+use super::disbursements::{Channel, Disbursement, DisbursementState};
 use super::rules;
 use super::welfare_programmes::ProgrammeKind;
-use crate::db::{Any, AnyConnection, Tx, insert_all};
+use crate::db::{Any, AnyConnection, Tx, held, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
-use crate::ledger::TransactionKind;
+use crate::ledger::yuan;
 use crate::policy::{Area, OrganizationLevel, Scope};
-use crate::schema::{budgets as t, disbursements, ledger_transactions, welfare_programmes};
-use crate::types::{Id, Instant, code_or_new};
+use crate::schema::{budgets as t, disbursements, organizations, welfare_programmes};
+use crate::types::{Id, Instant, TextEnum, code_or_new};
 use crate::web::resource::sum_of;
 use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
@@ -30,9 +32,11 @@ pub struct Budget {
     pub programme_kind: ProgrammeKind,
     /// In fen.
     pub planned_fen: i64,
-    /// What was paid out of the organization's funds and not reversed, of disbursements that count in the year, in fen.
+    /// What the organization has paid or delivered and not reversed, of disbursements that count in the year, in fen.
     pub spent_fen: i64,
-    /// What is left, in fen; below zero where more was spent than planned.
+    /// What is approved and not yet given, in fen.
+    pub reserved_fen: i64,
+    /// What may still be approved, in fen.
     pub left_fen: i64,
     /// Counts the changes; the ETag begins with it.
     pub version: i32,
@@ -41,9 +45,9 @@ pub struct Budget {
 }
 
 viewed!(Budget {
-    /// What was spent is shown along: payments don't change the version.
+    /// What is given is shown along: approvals and payments don't change the version.
     fn shown_version(&self) -> String {
-        format!("{}-{}", self.version, self.spent_fen)
+        format!("{}-{}-{}", self.version, self.spent_fen, self.reserved_fen)
     }
 });
 
@@ -112,29 +116,137 @@ fn query(scope: &Scope, filter: &BudgetFilter) -> t::BoxedQuery<'static, Any> {
     query
 }
 
-/// Rows as they are shown: one query for what was spent on all of them.
-fn shown(conn: &mut AnyConnection, rows: Vec<Row>) -> Result<Vec<Budget>> {
-    type Spent = (Id, i32, ProgrammeKind, TransactionKind, Option<i64>);
-    use ledger_transactions as l;
-    let spent: Vec<Spent> = if rows.is_empty() {
-        Vec::new()
-    } else {
-        l::table
-            .inner_join(disbursements::table.on(l::disbursement_id.eq(disbursements::id.nullable())))
-            .inner_join(welfare_programmes::table.on(welfare_programmes::id.eq(disbursements::programme_id)))
-            .filter(l::organization_id.eq_any(rows.iter().map(|row| row.organization_id).collect::<Vec<_>>()))
-            .filter(disbursements::year.eq_any(rows.iter().map(|row| row.year).collect::<Vec<_>>()))
-            .group_by((l::organization_id, disbursements::year, welfare_programmes::kind, l::kind))
-            .select((l::organization_id, disbursements::year, welfare_programmes::kind, l::kind, sum_of!(ledger_transactions.amount_fen)))
-            .load(conn)?
-    };
-    let mut sums: HashMap<(Id, i32, ProgrammeKind), i64> = HashMap::new();
-    for (organization_id, year, programme_kind, kind, fen) in spent {
-        let fen = fen.unwrap_or_default();
-        *sums.entry((organization_id, year, programme_kind)).or_default() += if kind == TransactionKind::Reversal { -fen } else { fen };
+/// Whose budget, of which year, for which kind.
+type Line = (Id, i32, ProgrammeKind);
+
+/// What a budget has to cover, in fen.
+#[derive(Debug, Clone, Copy, Default)]
+struct Given {
+    reserved_fen: i64,
+    spent_fen: i64,
+}
+
+impl Given {
+    fn fen(self) -> i64 {
+        self.reserved_fen + self.spent_fen
     }
+}
+
+/// What was given and approved, in one query for all the lines of these organizations and years.
+fn given(conn: &mut AnyConnection, lines: impl Iterator<Item = Line>) -> Result<HashMap<Line, Given>> {
+    use disbursements as d;
+    let (organizations, years): (HashSet<Id>, HashSet<i32>) = lines.map(|(organization, year, _)| (organization, year)).unzip();
+    if organizations.is_empty() {
+        return Ok(HashMap::new());
+    }
+    type Sum = (Id, i32, ProgrammeKind, DisbursementState, Option<i64>);
+    let sums: Vec<Sum> = d::table
+        .inner_join(welfare_programmes::table.on(welfare_programmes::id.eq(d::programme_id)))
+        .filter(d::organization_id.eq_any(organizations))
+        .filter(d::year.eq_any(years))
+        .filter(d::channel.ne(Channel::EnterpriseDirect))
+        .filter(d::state.eq_any([
+            DisbursementState::Approved,
+            DisbursementState::Paid,
+            DisbursementState::Delivered,
+            DisbursementState::Acknowledged,
+        ]))
+        .group_by((d::organization_id, d::year, welfare_programmes::kind, d::state))
+        .select((d::organization_id, d::year, welfare_programmes::kind, d::state, sum_of!(disbursements.amount_fen)))
+        .load(conn)?;
+    let mut all: HashMap<Line, Given> = HashMap::new();
+    for (organization, year, kind, state, fen) in sums {
+        let line = all.entry((organization, year, kind)).or_default();
+        let place = if state == DisbursementState::Approved { &mut line.reserved_fen } else { &mut line.spent_fen };
+        *place += fen.unwrap_or_default();
+    }
+    Ok(all)
+}
+
+/// Refuses to approve what the budgets of those who give don't cover, with the figures of each.
+///
+/// Approvals of one budget wait for each other, and for whoever makes or changes it.
+pub fn refuse_beyond(tx: &mut Tx<'_>, approved: &[Disbursement]) -> Result<()> {
+    let counted: Vec<&Disbursement> = approved.iter().filter(|d| d.channel != Channel::EnterpriseDirect).collect();
+    let programmes = || {
+        let ids: HashSet<Id> = counted.iter().map(|d| d.programme_id).collect();
+        welfare_programmes::table.filter(welfare_programmes::id.eq_any(ids))
+    };
+    // A programme doesn't become of another kind meanwhile.
+    held!(tx.conn, programmes().order(welfare_programmes::id).select(welfare_programmes::id), for_share)?;
+    let kinds: HashMap<Id, ProgrammeKind> = programmes()
+        .select((welfare_programmes::id, welfare_programmes::kind))
+        .load(tx.conn)?
+        .into_iter()
+        .collect();
+    let mut wanted: BTreeMap<Line, i64> = BTreeMap::new();
+    for one in &counted {
+        if let (Some(kind), Some(fen)) = (kinds.get(&one.programme_id), one.amount_fen) {
+            *wanted.entry((one.organization_id, one.year, *kind)).or_default() += fen;
+        }
+    }
+    keep(tx, &wanted)
+}
+
+/// Refuses that a programme becomes of another kind where the budgets for that kind don't cover what was given in it.
+pub fn refuse_kind(tx: &mut Tx<'_>, programme_id: Id, kind: ProgrammeKind) -> Result<()> {
+    let lines: Vec<(Id, i32)> = disbursements::table
+        .filter(disbursements::programme_id.eq(programme_id))
+        .select((disbursements::organization_id, disbursements::year))
+        .distinct()
+        .load(tx.conn)?;
+    keep(tx, &lines.into_iter().map(|(organization, year)| ((organization, year, kind), 0)).collect())
+}
+
+/// Refuses what goes beyond budgets: what they cover by now and what is wanted of each besides, in fen.
+fn keep(tx: &mut Tx<'_>, wanted: &BTreeMap<Line, i64>) -> Result<()> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let (organizations, years): (HashSet<Id>, HashSet<i32>) = wanted.keys().map(|(organization, year, _)| (*organization, *year)).unzip();
+    // Whoever makes a budget takes these rows for themselves: no approval slips by a budget that is just being made.
+    let givers = organizations::table.filter(organizations::id.eq_any(organizations.clone()));
+    held!(tx.conn, givers.order(organizations::id).select(organizations::id), for_share)?;
+    let budgets = || t::table.filter(t::organization_id.eq_any(organizations.clone())).filter(t::year.eq_any(years.clone()));
+    held!(tx.conn, budgets().order(t::id).select(t::id))?;
+    let rows: Vec<Row> = budgets().order(t::id).select(Row::as_select()).load(tx.conn)?;
+    let rows: Vec<Row> = rows.into_iter().filter(|row| wanted.contains_key(&row.line())).collect();
+    let covered = given(tx.conn, rows.iter().map(Row::line))?;
+    let (mut figures, mut zh, mut en) = (Vec::new(), Vec::new(), Vec::new());
+    for row in rows {
+        let given_fen = covered.get(&row.line()).copied().unwrap_or_default().fen();
+        let wanted_fen = wanted.get(&row.line()).copied().unwrap_or_default();
+        if given_fen + wanted_fen <= row.planned_fen {
+            continue;
+        }
+        let ((kind_zh, kind_en), planned, given) = (row.programme_kind.label(), yuan(row.planned_fen), yuan(given_fen));
+        zh.push(format!("{} 年{kind_zh}预算（{}）{planned} 元，已批准和支付 {given} 元，本次需 {} 元", row.year, row.code, yuan(wanted_fen)));
+        en.push(format!(
+            "the budget {} for {kind_en} in {} is {planned} yuan, of which {given} are approved or paid, and {} are wanted",
+            row.code,
+            row.year,
+            yuan(wanted_fen)
+        ));
+        figures.push(serde_json::json!({
+            "budget_id": row.id, "budget_code": row.code, "planned_fen": row.planned_fen, "given_fen": given_fen, "wanted_fen": wanted_fen,
+        }));
+    }
+    if figures.is_empty() {
+        return Ok(());
+    }
+    Err(Error::because(
+        Code::Conflict,
+        format!("超出预算，未作任何变动：{}；请先调整预算，或减少金额", zh.join("；")),
+        format!("this goes beyond the budget, and nothing was moved: {}; change the budget first, or give less", en.join("; ")),
+    )
+    .with("budgets", figures))
+}
+
+/// Rows as they are shown: one query for what was given of all of them.
+fn shown(conn: &mut AnyConnection, rows: Vec<Row>) -> Result<Vec<Budget>> {
+    let given = given(conn, rows.iter().map(Row::line))?;
     let shown = rows.into_iter().map(|row| {
-        let spent_fen = sums.get(&(row.organization_id, row.year, row.programme_kind)).copied().unwrap_or_default();
+        let given = given.get(&row.line()).copied().unwrap_or_default();
         Budget {
             id: row.id,
             code: row.code,
@@ -142,14 +254,63 @@ fn shown(conn: &mut AnyConnection, rows: Vec<Row>) -> Result<Vec<Budget>> {
             year: row.year,
             programme_kind: row.programme_kind,
             planned_fen: row.planned_fen,
-            spent_fen,
-            left_fen: row.planned_fen - spent_fen,
+            spent_fen: given.spent_fen,
+            reserved_fen: given.reserved_fen,
+            left_fen: row.planned_fen - given.fen(),
             version: row.version,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
     });
     Ok(shown.collect())
+}
+
+impl Row {
+    fn line(&self) -> Line {
+        (self.organization_id, self.year, self.programme_kind)
+    }
+}
+
+/// Takes the rows that say whose budgets these are: approvals of these organizations wait until the budgets stand.
+fn take(tx: &mut Tx<'_>, organizations: impl Iterator<Item = Id>) -> Result<()> {
+    let givers = organizations::table.filter(organizations::id.eq_any(organizations.collect::<HashSet<_>>()));
+    held!(tx.conn, givers.order(organizations::id).select(organizations::id), for_no_key_update)?;
+    Ok(())
+}
+
+/// Refuses to plan less than is approved or paid already.
+fn covers(tx: &mut Tx<'_>, drafts: &[BudgetDraft], at: impl Fn(usize, &str) -> String) -> Result<()> {
+    let line = |draft: &BudgetDraft| (draft.organization_id, draft.year, draft.programme_kind);
+    let given = given(tx.conn, drafts.iter().map(line))?;
+    let mut faults = Vec::new();
+    for (i, draft) in drafts.iter().enumerate() {
+        let fen = given.get(&line(draft)).copied().unwrap_or_default().fen();
+        if fen > draft.planned_fen {
+            faults.push(Fault::new(
+                at(i, "planned_fen"),
+                "below_what_is_given",
+                Says::new(
+                    format!("已批准和支付 {} 元，预算不能少于此数", yuan(fen)),
+                    format!("{} yuan are approved or paid already, and a budget can't be less", yuan(fen)),
+                ),
+            ));
+        }
+    }
+    Error::unless_empty(faults)
+}
+
+/// A budget out of which something is given goes on binding: it is neither deleted nor made another's.
+fn refuse_in_use(tx: &mut Tx<'_>, before: &Budget) -> Result<()> {
+    let line = (before.organization_id, before.year, before.programme_kind);
+    let fen = given(tx.conn, std::iter::once(line))?.get(&line).copied().unwrap_or_default().fen();
+    if fen == 0 {
+        return Ok(());
+    }
+    Err(Error::because(
+        Code::Conflict,
+        format!("此预算内已批准和支付 {} 元，不能删除，也不能改为其他单位、年度或类别；可以调整金额", yuan(fen)),
+        format!("{} yuan are approved or paid out of this budget, so it can only be made larger or smaller", yuan(fen)),
+    ))
 }
 
 fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: BudgetDraft) -> Row {
@@ -215,7 +376,9 @@ impl Resource for Budgets {
     reads!(t, Row => shown);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
+        take(tx, drafts.iter().map(|draft| draft.organization_id))?;
         check(tx, scope, &drafts, None, |i, field| format!("/{i}/{field}"))?;
+        covers(tx, &drafts, |i, field| format!("/{i}/{field}"))?;
         let now = tx.now;
         let rows: Vec<Row> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect();
         insert_all!(&mut *tx.conn, t::table, rows)?;
@@ -234,13 +397,20 @@ impl Resource for Budgets {
     }
 
     fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
+        take(tx, [before.organization_id, draft.organization_id].into_iter())?;
         check(tx, scope, std::slice::from_ref(&draft), Some(before.id), |_, field| format!("/{field}"))?;
+        if (draft.organization_id, draft.year, draft.programme_kind) != (before.organization_id, before.year, before.programme_kind) {
+            refuse_in_use(tx, before)?;
+        }
+        covers(tx, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft);
         save!(tx, t, before, &after)?;
         shown(tx.conn, vec![after])?.pop().ok_or_else(Error::not_found)
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
+        take(tx, std::iter::once(before.organization_id))?;
+        refuse_in_use(tx, before)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use super::{eligibility_rules, rules};
+use super::{budgets, eligibility_rules, rules};
 use crate::db::{Any, AnyConnection, Part, Subset, Tx, grams, insert_all};
 use crate::error::{Error, Fault, Result};
 use crate::policy::{Area, OrganizationLevel, Scope};
@@ -232,6 +232,9 @@ impl Resource for WelfareProgrammes {
         }
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft);
         save!(tx, t, before, &after)?;
+        if before.kind != after.kind {
+            budgets::refuse_kind(tx, after.id, after.kind)?;
+        }
         if before.organization_id != after.organization_id {
             eligibility_rules::follow(tx, after.id, after.organization_id)?;
         }

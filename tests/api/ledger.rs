@@ -67,10 +67,16 @@ pub fn purse(finance: &Client<'_>, leader: &Client<'_>, organization: &Value, ki
     Purse { fund, account: bank }
 }
 
-/// An approved disbursement of an amount; returns its address.
-pub fn approved(clerk: &Client<'_>, leader: &Client<'_>, draft: &Value) -> String {
+/// A disbursement that waits for its approval; returns its address.
+pub fn submitted(clerk: &Client<'_>, draft: &Value) -> String {
     let path = format!("{DISBURSEMENTS}/{}", made(clerk.post(DISBURSEMENTS, draft)).id());
     assert_eq!(step(clerk, &path, "submit", &json!({})).status, 200);
+    path
+}
+
+/// An approved disbursement of an amount; returns its address.
+pub fn approved(clerk: &Client<'_>, leader: &Client<'_>, draft: &Value) -> String {
+    let path = submitted(clerk, draft);
     assert_eq!(step(leader, &path, "approve", &json!({})).status, 200);
     path
 }
@@ -293,9 +299,9 @@ fn a_payment_comes_out_of_a_fund_that_is_for_it() {
     });
 }
 
-/// What was planned stands beside what was spent, which payments and their reversals change and nobody types.
+/// A budget binds: what is approved and what is paid stands beside what was planned, and never comes to more.
 #[test]
-fn a_budget_shows_what_was_spent() {
+fn a_budget_is_kept() {
     on_each_database(|host| {
         let city = host.planted();
         let zz = organization(&city, "zz");
@@ -304,39 +310,73 @@ fn a_budget_shows_what_was_spent() {
         let leader = host.user("leader", Role::Leader, Some("zz"));
         let clerk = host.user("clerk", Role::Clerk, Some("zz"));
         let own = purse(&finance, &leader, &zz, "unrestricted", 10_000);
-        let draft = |year: i32, kind: &str| json!({"organization_id": zz, "year": year, "programme_kind": kind, "planned_fen": 500});
+        let draft = |year: i32, kind: &str| json!({"organization_id": zz, "year": year, "programme_kind": kind, "planned_fen": 700});
         let budget = format!("/api/v1/budgets/{}", made(finance.post("/api/v1/budgets", &draft(2022, "hardship"))).id());
         let again = finance.post("/api/v1/budgets", &draft(2022, "hardship"));
         assert_eq!((again.code(), again.faults()), ("already_exists", vec![("/programme_kind", "budget_exists")]));
         made(finance.post("/api/v1/budgets", &draft(2023, "hardship")));
-        made(finance.post("/api/v1/budgets", &draft(2022, "student_aid")));
         assert_eq!(clerk.get("/api/v1/budgets").status, 403);
         let programme = made(clerk.post(PROGRAMMES, &json!({"organization_id": zz, "name": "救助", "kind": "hardship", "form": "cash"})));
-        let of = |channel: &str| json!({"organization_id": zz, "programme_id": programme.id(), "people": 1, "amount_fen": 300, "channel": channel, "year": 2022});
-        let paths: Vec<String> = (0..2).map(|_| approved(&clerk, &leader, &of("own"))).collect();
-        for path in &paths {
-            assert_eq!(step(&finance, path, "pay", &own.paid("2022-06-17")).status, 200);
-        }
-        // An enterprise's money is not ours to plan.
-        let direct = approved(&clerk, &leader, &of("enterprise_direct"));
-        assert_eq!(step(&finance, &direct, "pay", &json!({"paid_on": "2022-06-17"})).status, 200);
+        let of = |fen: i64, channel: &str| json!({"organization_id": zz, "programme_id": programme.id(), "people": 1, "amount_fen": fen, "channel": channel, "year": 2022});
         let told = || {
-            let list = finance.get("/api/v1/budgets?sort=created_at");
-            list.body["items"]
-                .as_array()
-                .expect("items")
-                .iter()
-                .map(|b| (b["spent_fen"].clone(), b["left_fen"].clone()))
-                .collect::<Vec<_>>()
+            let one = finance.get(&budget);
+            [&one.body["spent_fen"], &one.body["reserved_fen"], &one.body["left_fen"]].map(|fen| fen.as_i64().expect("fen"))
         };
-        let whole = (json!(0), json!(500));
-        assert_eq!(told(), [(json!(600), json!(-100)), whole.clone(), whole.clone()]);
-        let before = finance.get(&budget).header("ETag").expect("a version").to_owned();
-        step(&second, &paths[0], "reverse", &json!({"reason": "退回", "reversed_on": "2022-06-20"}));
-        assert_eq!(told(), [(json!(300), json!(200)), whole.clone(), whole]);
-        assert_ne!(finance.get(&budget).header("ETag"), Some(before.as_str()));
-        let changed = finance.patch(&budget, &before, &json!({"planned_fen": 900}));
-        assert_eq!((changed.status, &changed.body["left_fen"]), (200, &json!(600)), "{changed:?}");
+        let tag = || finance.get(&budget).header("ETag").expect("a version").to_owned();
+
+        let first = approved(&clerk, &leader, &of(300, "own"));
+        let tags = [tag(), {
+            assert_eq!(step(&finance, &first, "pay", &own.paid("2022-06-17")).status, 200);
+            tag()
+        }];
+        assert_ne!(tags[0], tags[1]);
+        assert_eq!(told(), [300, 0, 400]);
+        let approved_only = approved(&clerk, &leader, &of(300, "own"));
+        assert_eq!(told(), [300, 300, 100]);
+        // An enterprise's money is not ours to plan.
+        let direct = approved(&clerk, &leader, &of(9_000, "enterprise_direct"));
+        assert_eq!(step(&finance, &direct, "pay", &json!({"paid_on": "2022-06-17"})).status, 200);
+        assert_eq!(told(), [300, 300, 100]);
+
+        // A yuan and one fen are left to be wished for: the figures are told, and nothing moved.
+        let beyond = submitted(&clerk, &of(101, "own"));
+        let refused = step(&leader, &beyond, "approve", &json!({}));
+        assert_eq!((refused.status, refused.code()), (409, "conflict"), "{refused:?}");
+        let figures = &refused.body["budgets"][0];
+        assert_eq!([&figures["planned_fen"], &figures["given_fen"], &figures["wanted_fen"]], [&json!(700), &json!(600), &json!(101)]);
+        assert!(["7.00 元", "1.01 元"].iter().all(|figure| refused.body["detail"].as_str().is_some_and(|detail| detail.contains(figure))), "{refused:?}");
+        assert_eq!(clerk.get(&beyond).body["state"], "submitted");
+        // What fits to the fen is approved.
+        approved(&clerk, &leader, &of(100, "own"));
+        assert_eq!(told(), [300, 400, 0]);
+
+        // Less than is given can't be planned, and what something was given out of stays.
+        let less = finance.patch(&budget, &tag(), &json!({"planned_fen": 699}));
+        assert_eq!(less.faults(), [("/planned_fen", "below_what_is_given")]);
+        assert_eq!(finance.patch(&budget, &tag(), &json!({"programme_kind": "student_aid"})).status, 409);
+        assert_eq!(finance.delete(&budget).status, 409);
+        // Nor is there room by calling the programme another name where that kind's budget is spent.
+        let aid = json!({"organization_id": zz, "year": 2022, "programme_kind": "student_aid", "planned_fen": 699});
+        let aid = format!("/api/v1/budgets/{}", made(finance.post("/api/v1/budgets", &aid)).id());
+        let path = format!("{PROGRAMMES}/{}", programme.id());
+        let before = clerk.get(&path).header("ETag").expect("a version").to_owned();
+        let renamed = clerk.patch(&path, &before, &json!({"kind": "student_aid"}));
+        assert_eq!((renamed.status, &renamed.body["budgets"][0]["given_fen"]), (409, &json!(700)), "{renamed:?}");
+        assert_eq!(finance.get(&aid).body["left_fen"], 699);
+
+        // What is cancelled or reversed is there again, and a larger budget lets through what waited.
+        assert_eq!(step(&clerk, &approved_only, "cancel", &json!({"reason": "重复"})).status, 200);
+        assert_eq!(told(), [300, 100, 300]);
+        assert_eq!(step(&second, &first, "reverse", &json!({"reason": "退回", "reversed_on": "2022-06-20"})).status, 200);
+        assert_eq!(told(), [0, 100, 600]);
+        assert_eq!(step(&leader, &beyond, "approve", &json!({})).status, 200);
+        let changed = finance.patch(&budget, &tag(), &json!({"planned_fen": 900}));
+        assert_eq!((changed.status, &changed.body["left_fen"]), (200, &json!(699)), "{changed:?}");
+        // Made after the fact, a budget covers the facts.
+        let late = approved(&clerk, &leader, &json!({"organization_id": zz, "programme_id": programme.id(), "people": 1, "amount_fen": 500, "channel": "own", "year": 2021}));
+        let small = json!({"organization_id": zz, "year": 2021, "programme_kind": "hardship", "planned_fen": 499});
+        assert_eq!(finance.post("/api/v1/budgets", &small).faults(), [("/planned_fen", "below_what_is_given")], "{late}");
+        clean(host);
     });
 }
 

@@ -28,6 +28,7 @@ mod organizations;
 mod persons;
 mod process;
 mod publicity;
+mod races;
 mod resilience;
 mod role_grants;
 mod role_matrix;

@@ -24,6 +24,7 @@ use crate::db::{AnyConnection, Tx};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Scope};
 use crate::resources::bank_transfer_lines;
+use crate::resources::budgets;
 use crate::resources::disbursements::{Disbursements, sums};
 use crate::resources::heroes;
 use crate::resources::organizations::OrganizationKind;
@@ -236,6 +237,9 @@ fn take(tx: &mut Tx<'_>, scope: &Scope, before: &Disbursement, action: Action, b
     if action == Action::Deliver {
         delivery::check(tx, std::slice::from_ref(&present), &note.told)?;
     }
+    if action == Action::Approve {
+        budgets::refuse_beyond(tx, std::slice::from_ref(&present))?;
+    }
     settle(tx, scope, action, std::slice::from_ref(&present), &note)?;
     let moved = Moved::by(action, (present.state, to), note, actor, tx.now);
     let one = t::table.filter(t::id.eq(present.id)).filter(t::version.eq(present.version)).filter(t::state.eq(present.state));
@@ -443,6 +447,9 @@ pub fn take_all(
         agrees(tx, batch_id)?;
         each_once(tx, batch_id)?;
         refuse_ineligible(tx, &before)?;
+    }
+    if action == Action::Approve {
+        budgets::refuse_beyond(tx, &before)?;
     }
     settle(tx, scope, action, &before, &note)?;
     if !absent.is_empty() {

@@ -1,0 +1,123 @@
+//! Many hands on the same money at once: each step of each disbursement is taken once, a budget never covers more than it
+//! has, and whoever is too late is told so and not that the service has failed.
+
+use std::sync::{Barrier, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::json;
+use yiyong::policy::Role;
+
+use crate::hosts::{Client, on_each_database};
+use crate::ledger::{clean, purse, submitted};
+use crate::welfare::{PROGRAMMES, made, organization};
+
+const CLIENTS: usize = 64;
+/// Of each client; `YIYONG_TRIES=1000` takes some minutes.
+const TRIES: usize = 16;
+/// Tries of each client until the next pair of disbursements comes.
+const ROUND: usize = 8;
+
+/// Two disbursements at a time, a budget with room for one of them, and everybody tries every step on both.
+#[test]
+fn each_step_is_taken_once_and_the_budget_is_kept() {
+    let tries = std::env::var("YIYONG_TRIES").ok().and_then(|text| text.parse().ok()).unwrap_or(TRIES);
+    on_each_database(|host| {
+        let beside = host.is_postgres().then(|| host.beside(&[]));
+        let city = host.planted();
+        let zz = organization(&city, "zz");
+        let people = [("clerk", Role::Clerk), ("leader", Role::Leader), ("finance", Role::Finance), ("other", Role::Finance)];
+        let [clerk, leader, finance, other] = people.map(|(name, role)| host.user(name, role, Some("zz")));
+        let own = purse(&finance, &leader, &zz, "unrestricted", 1_000);
+        let budget = json!({"organization_id": zz, "year": 2022, "programme_kind": "hardship", "planned_fen": 100});
+        let budget = format!("/api/v1/budgets/{}", made(finance.post("/api/v1/budgets", &budget)).id());
+        let programme = made(clerk.post(PROGRAMMES, &json!({"organization_id": zz, "name": "救助", "kind": "hardship", "form": "cash"})));
+        let draft =
+            json!({"organization_id": zz, "programme_id": programme.id(), "people": 1, "amount_fen": 100, "channel": "own", "year": 2022});
+        let paths: Vec<String> = (0..2 * tries.div_ceil(ROUND)).map(|_| submitted(&clerk, &draft)).collect();
+        let paid = own.paid("2022-06-17").to_string();
+        let reversed = json!({"reason": "退回", "reversed_on": "2022-06-20"}).to_string();
+        let steps: [(&str, &Client<'_>, &str); 3] =
+            [("approve", &leader, "{}"), ("pay", &finance, &paid), ("reverse", &other, &reversed)];
+        // How often each step of each disbursement was taken.
+        let taken: Vec<[AtomicUsize; 3]> = paths.iter().map(|_| Default::default()).collect();
+        let (refused, over, wrong) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(Vec::<String>::new()));
+        let together = Barrier::new(CLIENTS);
+        std::thread::scope(|threads| {
+            let clients: Vec<_> = (0..CLIENTS)
+                .map(|client| {
+                    let server = beside.as_ref().filter(|_| client % 2 == 1).unwrap_or(host);
+                    let steps = steps.map(|(name, who, body)| (name, who.elsewhere(&server.base), body));
+                    let (paths, taken, refused, wrong, together) = (&paths, &taken, &refused, &wrong, &together);
+                    threads.spawn(move || {
+                        let mut random = StdRng::seed_from_u64(client as u64);
+                        for attempt in 0..tries {
+                            if attempt % ROUND == 0 {
+                                together.wait();
+                            }
+                            let place = 2 * (attempt / ROUND) + random.random_range(0..2);
+                            let step = random.random_range(0..3);
+                            let (name, who, body) = &steps[step];
+                            let key = format!("{client}-{attempt}");
+                            let mut headers = vec![("Content-Type", "application/json"), ("Idempotency-Key", key.as_str())];
+                            // Some say which version they mean: when submitted it is the second.
+                            let version = format!("\"{}\"", 2 + step);
+                            if random.random_bool(0.3) {
+                                headers.push(("If-Match", &version));
+                            }
+                            let answer = who.send("POST", &format!("{}/{name}", paths[place]), &headers, Some(body.as_bytes()));
+                            match answer.status {
+                                200 => {
+                                    taken[place][step].fetch_add(1, Ordering::Relaxed);
+                                }
+                                409 | 412 | 429 => {
+                                    refused.fetch_add(1, Ordering::Relaxed);
+                                }
+                                // Not here: the others wait for this client.
+                                _ => wrong.lock().expect("a list").push(format!("{name}: {answer:?}")),
+                            }
+                        }
+                    })
+                })
+                .collect();
+            // Whoever looks meanwhile sees the budget kept.
+            let (looking, over, budget) = (finance.elsewhere(&host.base), &over, &budget);
+            let watching = threads.spawn(move || {
+                let mut looks = 0;
+                while !over.load(Ordering::Relaxed) {
+                    let seen = looking.get(budget);
+                    assert!(seen.body["left_fen"].as_i64().is_some_and(|left| left >= 0), "{seen:?}");
+                    looks += 1;
+                }
+                looks
+            });
+            clients.into_iter().for_each(|client| client.join().expect("an end"));
+            over.store(true, Ordering::Relaxed);
+            assert!(watching.join().expect("kept") > 0);
+        });
+        let wrong = wrong.into_inner().expect("a list");
+        assert!(wrong.is_empty(), "{} of {}: {:?}", wrong.len(), CLIENTS * tries, wrong.first());
+        let count = |place: usize, step: usize| taken[place][step].load(Ordering::Relaxed);
+        let mut standing = 0;
+        for (place, path) in paths.iter().enumerate() {
+            let times: Vec<usize> = (0..3).map(|step| count(place, step)).collect();
+            let state = clerk.get(path).body["state"].clone();
+            let expected = match times[..] {
+                [0, 0, 0] => "submitted",
+                [1, 0, 0] => "approved",
+                [1, 1, 0] => "paid",
+                [1, 1, 1] => "reversed",
+                _ => panic!("{path}: {times:?}"),
+            };
+            assert_eq!(state, expected, "{path}");
+            standing += i64::from(expected == "approved" || expected == "paid");
+        }
+        let won: usize = taken.iter().flatten().map(|times| times.load(Ordering::Relaxed)).sum();
+        assert_eq!(won + refused.load(Ordering::Relaxed), CLIENTS * tries);
+        assert!((0..paths.len()).any(|place| count(place, 2) == 1), "nothing went all the way: {taken:?}");
+        let kept = finance.get(&budget);
+        assert_eq!(kept.body["left_fen"].as_i64(), Some(100 - 100 * standing), "{kept:?}");
+        clean(host);
+    });
+}

@@ -17,6 +17,7 @@
 //! | [`ledger`] | what happened to money, in entries that are only added |
 //! | [`integrity`] | what is told twice, compared |
 //! | [`audit`] | who did what, in the transaction of the deed, and the chain that shows if that was changed |
+//! | [`files`] | files of rows, whatever their format |
 //! | [`imports`] | files into records |
 //! | [`demo`] | the records of 2022 as files, and the demonstration that loads them over HTTP |
 //! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
@@ -73,6 +74,7 @@ pub mod demo;
 pub mod eligibility;
 pub mod error;
 pub mod figures;
+pub mod files;
 pub mod health;
 pub mod imports;
 pub mod integrity;

@@ -1,6 +1,6 @@
 //! `POST /imports`, what became of one, and which columns there are.
 
-use std::io::{Seek, SeekFrom, Write};
+use std::io::Write;
 
 use actix_multipart::{Field, Multipart};
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
@@ -16,6 +16,7 @@ use super::run::{self, Fault, Mode, OnError, Order, Outcome, Report};
 use crate::auth::Caller;
 use crate::db::{Db, Reply};
 use crate::error::{Code, Error, Fault as Wrong, Result, Says};
+use crate::files::read::{self, Limits};
 use crate::policy::Action;
 use crate::schema::imports as t;
 use crate::types::{Id, Instant, TextEnum, new_code};
@@ -76,9 +77,9 @@ pub async fn create(request: HttpRequest, caller: Caller, db: web::Data<Db>, pay
     let file_sha256: String = parts.file_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
     let reply = db
         .write_long(deed, move |tx| {
-            let mut file = parts.file.try_clone().map_err(Error::internal)?;
-            file.seek(SeekFrom::Start(0)).map_err(Error::internal)?;
-            let mut report = run::run(tx, parts.verbs, &scope, order, file)?;
+            let file = parts.file.try_clone().map_err(Error::internal)?;
+            let table = read::open(file, parts.file_name.as_deref(), &Limits::default())?;
+            let mut report = run::run(tx, parts.verbs, &scope, order, table)?;
             // A header that is wrong leaves no row to skip; and where a file has none, its first row may hold numbers
             // that must not be kept with the faults.
             let nothing_to_keep = order.on_error == OnError::Abort || report.rows_read == 0;

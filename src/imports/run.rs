@@ -1,7 +1,6 @@
 //! One import from its first row to its last, inside one transaction.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,6 +9,7 @@ use utoipa::ToSchema;
 use super::columns::{self, Column};
 use crate::db::Tx;
 use crate::error::{Code, Error, Language, Result, Says};
+use crate::files::read::{Cell, RawRow, Table};
 use crate::policy::Scope;
 use crate::types::{Id, text_enum};
 use crate::web::verbs::{Verbs, Written, named};
@@ -112,10 +112,7 @@ struct Import<'a> {
 }
 
 /// Reads all rows and writes what is right. Fails, and so undoes everything, only where the file can't be read.
-pub fn run(tx: &mut Tx<'_>, verbs: &'static dyn Verbs, scope: &Scope, order: Order, file: impl Read) -> Result<Report> {
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).has_headers(false).buffer_capacity(64 * 1024).from_reader(WithoutBom::new(file));
-    let mut record = csv::ByteRecord::new();
+pub fn run(tx: &mut Tx<'_>, verbs: &'static dyn Verbs, scope: &Scope, order: Order, mut table: Table) -> Result<Report> {
     let mut import = Import {
         verbs,
         scope,
@@ -140,22 +137,15 @@ pub fn run(tx: &mut Tx<'_>, verbs: &'static dyn Verbs, scope: &Scope, order: Ord
             faults_total: 0,
         },
     };
-    if !reader.read_byte_record(&mut record).map_err(unreadable)? {
-        return Err(not_csv("文件是空的", "the file is empty"));
-    }
-    import.read_header(&record)?;
+    let header = table.next()?.ok_or_else(|| Error::field("/file", "not_csv", "文件是空的", "the file is empty"))?;
+    import.read_header(header);
     if import.report.faults_total > 0 {
         return Ok(import.finish());
     }
     let mut chunk = Vec::with_capacity(CHUNK);
-    let mut number = 1;
-    while reader.read_byte_record(&mut record).map_err(unreadable)? {
-        number += 1;
-        if record.iter().all(|cell| cell.iter().all(u8::is_ascii_whitespace)) {
-            continue;
-        }
+    while let Some(row) = table.next()? {
         import.report.rows_read += 1;
-        if let Some(row) = import.read_row(number, &record) {
+        if let Some(row) = import.read_row(row) {
             chunk.push(row);
         }
         if chunk.len() == CHUNK {
@@ -164,15 +154,6 @@ pub fn run(tx: &mut Tx<'_>, verbs: &'static dyn Verbs, scope: &Scope, order: Ord
     }
     import.write(tx, chunk)?;
     Ok(import.finish())
-}
-
-fn not_csv(zh: &str, en: &str) -> Error {
-    Error::field("/file", "not_csv", zh, en)
-}
-
-fn unreadable(error: csv::Error) -> Error {
-    let line = error.position().map_or(0, csv::Position::line);
-    not_csv(&format!("第 {line} 行无法按 CSV 读取"), &format!("line {line} can't be read as CSV"))
 }
 
 impl Import<'_> {
@@ -191,14 +172,8 @@ impl Import<'_> {
         }
     }
 
-    fn read_header(&mut self, record: &csv::ByteRecord) -> Result<()> {
-        let cells: Vec<String> =
-            record.iter().map(|cell| std::str::from_utf8(cell).map(str::to_owned)).collect::<Result<_, _>>().map_err(|_| {
-                not_csv("文件不是 UTF-8 编码的 CSV；请另存为“CSV UTF-8”", "the file is not CSV in UTF-8; save it as 'CSV UTF-8'")
-            })?;
-        if cells.iter().any(|cell| cell.contains('\0')) || cells.first().is_some_and(|cell| cell.starts_with("PK\u{3}\u{4}")) {
-            return Err(not_csv("文件不是 CSV（Excel 文件请另存为“CSV UTF-8”）", "the file is not CSV; save an Excel file as 'CSV UTF-8'"));
-        }
+    fn read_header(&mut self, header: RawRow) {
+        let cells = header.cells.into_iter().map(|cell| if let Cell::Text(text) = cell { text } else { String::new() });
         for cell in cells {
             match self.columns.iter().position(|column| column.is_called(&cell)) {
                 Some(i) if self.header.iter().any(|(_, other)| *other == i) => {
@@ -230,25 +205,20 @@ impl Import<'_> {
         if self.order.mode == Mode::Upsert && !self.header.iter().any(|(_, i)| self.columns[*i].header == "code") {
             self.fault(1, Some("code".into()), "missing_column", &Says::new("更新模式需要编码列 code", "an upsert needs the column code"));
         }
-        Ok(())
     }
 
-    fn read_row(&mut self, number: u64, record: &csv::ByteRecord) -> Option<Row> {
-        if record.len() != self.header.len() {
-            let (have, want) = (record.len(), self.header.len());
+    fn read_row(&mut self, row: RawRow) -> Option<Row> {
+        let number = row.number;
+        if row.cells.len() != self.header.len() {
+            let (have, want) = (row.cells.len(), self.header.len());
             let says = Says::new(format!("此行有 {have} 格，表头有 {want} 格"), format!("the row has {have} cells, the header {want}"));
             self.fault(number, None, "wrong_number_of_cells", &says);
             return None;
         }
         let mut draft = Map::new();
-        for (i, cell) in record.iter().enumerate() {
-            match std::str::from_utf8(cell) {
-                Ok(text) => self.columns[self.header[i].1].put(text, &mut draft),
-                Err(_) => {
-                    let header = self.header[i].0.clone();
-                    self.fault(number, Some(header), "not_utf8", &Says::new("此格不是 UTF-8 文本", "the cell is not UTF-8 text"));
-                    return None;
-                }
+        for (cell, (_, column)) in row.cells.iter().zip(&self.header) {
+            if let Cell::Text(text) = cell {
+                self.columns[*column].put(text, &mut draft);
             }
         }
         if let Some(code) = draft.get("code").and_then(Value::as_str)
@@ -433,37 +403,5 @@ impl Import<'_> {
             (false, true) => Outcome::CompletedWithFaults,
         };
         self.report
-    }
-}
-
-/// Leaves out the mark that Excel puts before UTF-8.
-struct WithoutBom<R> {
-    inner: R,
-    begun: bool,
-}
-
-impl<R: Read> WithoutBom<R> {
-    fn new(inner: R) -> Self {
-        Self { inner, begun: false }
-    }
-}
-
-impl<R: Read> Read for WithoutBom<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if self.begun || buffer.len() < 3 {
-            return self.inner.read(buffer);
-        }
-        self.begun = true;
-        let mut filled = 0;
-        while filled < 3 {
-            match self.inner.read(&mut buffer[filled..3])? {
-                0 => break,
-                n => filled += n,
-            }
-        }
-        if filled == 3 && buffer[..3] == [0xEF, 0xBB, 0xBF] {
-            return self.inner.read(buffer);
-        }
-        Ok(filled)
     }
 }

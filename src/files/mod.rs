@@ -1,0 +1,6 @@
+//! Files of rows, as offices and scripts have them.
+//!
+//! [`read`] is the reading half: whatever the format, a file is a [`read::Table`] that gives its rows one by one in constant
+//! memory. What the rows mean is none of its business: that is for [`crate::imports`].
+
+pub mod read;

@@ -1,0 +1,41 @@
+//! A part of a file, read by place: any number of them read the same open file without moving each other.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// The bytes of a file from one place up to another.
+#[derive(Debug, Clone)]
+pub struct Section {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+}
+
+impl Section {
+    pub fn whole(file: Arc<File>) -> std::io::Result<Self> {
+        let end = file.metadata()?.len();
+        Ok(Self { file, at: 0, end })
+    }
+
+    pub fn len(&self) -> u64 {
+        self.end - self.at
+    }
+
+    /// The first bytes, as many as there are up to `most`; the section stays where it is.
+    pub fn start(&self, most: usize) -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.clone().take(most as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+impl Read for Section {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let most = usize::try_from(self.len()).unwrap_or(usize::MAX).min(buffer.len());
+        let n = self.file.read_at(&mut buffer[..most], self.at)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}

@@ -21,6 +21,7 @@ use crate::auth::{Auth, AuthConfig};
 use crate::config::Config;
 use crate::db::Db;
 use crate::error::Result;
+use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::vault::Vault;
 use crate::web::contract::{self, Contract};
@@ -56,6 +57,7 @@ impl Facts {
 pub struct Service {
     pub db: Db,
     pub auth: web::Data<Auth>,
+    pub jobs: web::Data<Jobs>,
     facts: web::Data<Facts>,
     contract: web::Data<Contract>,
     allowed_origins: Arc<Vec<String>>,
@@ -81,6 +83,7 @@ impl Service {
         Ok(Self {
             db,
             auth: web::Data::new(auth),
+            jobs: web::Data::new(Jobs::new(config.jobs)),
             facts: web::Data::new(Facts {
                 metrics,
                 behind_tls: config.behind_tls,
@@ -114,7 +117,12 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(figures::one)
         .service(reports::annual_report)
         .service(imports::create)
+        .service(imports::list)
         .service(imports::columns_of)
+        .service(imports::rows)
+        .service(imports::events)
+        .service(imports::cancel)
+        .service(imports::undo_one)
         .service(imports::one)
         .service(integrity::integrity)
         .service(contract::openapi_json);
@@ -202,6 +210,7 @@ pub async fn serve_until_told(
         }
     });
     actix_web::rt::spawn(keep_the_log(service.clone()));
+    let at_work = service.jobs.start(&service.db);
     let server = serve(service, listener, workers, connections_to_database)?;
     let handle = server.handle();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -217,7 +226,10 @@ pub async fn serve_until_told(
         }
         handle.stop(true).await;
     });
-    server.await
+    let served = server.await;
+    // What still runs is let go of, for another server or the next start.
+    drop(at_work);
+    served
 }
 
 /// Each second seals what has been written into the audit log, and tells how many refusals a minute has left out.
@@ -246,6 +258,7 @@ pub fn serve(service: Service, listener: TcpListener, workers: usize, connection
             .wrap(from_fn(frame::frame))
             .app_data(web::Data::new(service.db.clone()))
             .app_data(service.auth.clone())
+            .app_data(service.jobs.clone())
             .app_data(service.facts.clone())
             .app_data(service.contract.clone())
             .into_utoipa_app()

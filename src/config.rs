@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::auth::Keys;
 use crate::db::Target;
+use crate::jobs::JobsConfig;
 
 /// Everything that can be set, with the default and what it is for: the README's table is made from this.
 pub const SETTINGS: &[(&str, &str, &str)] = &[
@@ -50,6 +51,9 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("YIYONG_DRAIN_SECONDS", "3", "how long after SIGTERM the server still takes requests while it says that it is not ready"),
     ("YIYONG_SECOND_APPROVAL_CITY_FEN", "50000000", "from this amount of the city's own money on, two approve; a batch counts as one"),
     ("YIYONG_SECOND_APPROVAL_COUNTY_FEN", "10000000", "the same for a county's"),
+    ("YIYONG_JOB_WORKERS", "2", "how many imports this server does at a time; fewer than database connections, and 0 for none"),
+    ("YIYONG_JOB_LEASE_SECONDS", "15", "how long a server may give no sign of life before another goes on with its imports"),
+    ("YIYONG_FILES_KEPT_DAYS", "7", "how long the files of imports and what became of their rows are kept, and so can be undone"),
     ("YIYONG_LOG", "info", "log levels, as env_logger reads them"),
 ];
 
@@ -74,6 +78,7 @@ pub struct Config {
     pub body_within: Duration,
     pub drain: Duration,
     pub second_approval: SecondApproval,
+    pub jobs: JobsConfig,
 }
 
 /// From which amount on, in fen, a disbursement or a batch of them needs a second approver.
@@ -159,12 +164,19 @@ impl Config {
             .iter()
             .map(|path| data_key_of(OTHER_DATA_KEYS, &secret(OTHER_DATA_KEYS, Path::new(path))?))
             .collect::<Result<_, _>>()?;
+        let db_connections = number("YIYONG_DB_CONNECTIONS", (2 * cores).min(8), 2, 256)?;
         Ok(Self {
+            // Whoever imports needs a connection for the import and one to say that it goes on.
+            jobs: JobsConfig {
+                workers: number("YIYONG_JOB_WORKERS", 2.min(db_connections - 1), 0, db_connections - 1)?,
+                lease: seconds("YIYONG_JOB_LEASE_SECONDS", 15, 1, 3_600)?,
+                files_kept: Duration::from_secs(86_400 * number("YIYONG_FILES_KEPT_DAYS", 7, 1, 3_650)? as u64),
+            },
             public_url: get("YIYONG_PUBLIC_URL").unwrap_or_else(|| format!("http://{bind}")),
             migrate_at_start: flag("YIYONG_MIGRATE_AT_START", !postgres)?,
             behind_tls: flag("YIYONG_BEHIND_TLS", false)?,
             workers: number("YIYONG_WORKERS", cores, 1, 256)?,
-            db_connections: u32::try_from(number("YIYONG_DB_CONNECTIONS", (2 * cores).min(8), 1, 256)?).unwrap_or(8),
+            db_connections: u32::try_from(db_connections).unwrap_or(8),
             answer_within: seconds("YIYONG_ANSWER_WITHIN_SECONDS", 3, 1, 60)?,
             head_within: seconds("YIYONG_HEAD_WITHIN_SECONDS", 10, 1, 60)?,
             body_within: seconds("YIYONG_BODY_WITHIN_SECONDS", 30, 1, 600)?,

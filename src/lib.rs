@@ -78,6 +78,7 @@ pub mod files;
 pub mod health;
 pub mod imports;
 pub mod integrity;
+pub mod jobs;
 pub mod ledger;
 pub mod logging;
 pub mod metrics;

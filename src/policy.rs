@@ -66,7 +66,7 @@ text_enum! {
         Answer = "answer", "答复", "answer";
         Merge = "merge", "合并", "merge";
         Dismiss = "dismiss", "排除", "dismiss";
-        Undo = "undo", "撤销合并", "undo";
+        Undo = "undo", "撤销", "undo";
         Disable = "disable", "停用", "disable";
         Enable = "enable", "启用", "enable";
         ResetPassword = "reset_password", "重置密码", "reset the password";

@@ -208,7 +208,7 @@ diesel::table! {
         on_error -> Text,
         file_name -> Nullable<Text>,
         file_sha256 -> Text,
-        outcome -> Text,
+        outcome -> Nullable<Text>,
         rows_read -> BigInt,
         rows_created -> BigInt,
         rows_updated -> BigInt,
@@ -216,6 +216,63 @@ diesel::table! {
         rows_failed -> BigInt,
         faults -> Text,
         version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+        file_bytes -> BigInt,
+        options -> Text,
+        found -> Nullable<Text>,
+        last_row -> BigInt,
+        repeats_id -> Nullable<Uuid>,
+        finished_at -> Nullable<Instant>,
+        undone_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    import_files (import_id, position) {
+        import_id -> Uuid,
+        position -> Integer,
+        sealed -> Binary,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    import_outcomes (import_id, position) {
+        import_id -> Uuid,
+        position -> Integer,
+        first_row -> BigInt,
+        last_row -> BigInt,
+        failed -> Integer,
+        sealed -> Binary,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    jobs (id) {
+        id -> Uuid,
+        kind -> Text,
+        record_id -> Uuid,
+        actor_id -> Uuid,
+        request_id -> Text,
+        address -> Nullable<Text>,
+        language -> Text,
+        state -> Text,
+        attempts -> Integer,
+        not_before -> Instant,
+        leased_by -> Nullable<Uuid>,
+        leased_until -> Nullable<Instant>,
+        cancelled_by -> Nullable<Uuid>,
+        progress -> Nullable<Text>,
+        failure -> Nullable<Text>,
         created_at -> Instant,
         updated_at -> Instant,
     }
@@ -1195,7 +1252,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     heroes,
     honours,
     idempotency_keys,
+    import_files,
+    import_outcomes,
     imports,
+    jobs,
     inspections,
     insurance_policies,
     ledger_entries,

@@ -64,17 +64,23 @@ impl Vault {
     }
 
     /// Seals a value of one column of one row, under the present key.
-    pub fn seal(&self, table: &str, column: &str, row: Id, plain: &str) -> Result<Vec<u8>> {
+    pub fn seal(&self, table: &str, column: &str, row: Id, plain: impl AsRef<[u8]>) -> Result<Vec<u8>> {
         let nonce: [u8; NONCE_LENGTH] = rand::rng().random();
         let aad = aad(table, column, row);
-        let payload = Payload { msg: plain.as_bytes(), aad: &aad };
+        let payload = Payload { msg: plain.as_ref(), aad: &aad };
         let sealed =
             self.present.cipher.encrypt(&Nonce::from(nonce), payload).map_err(|_| Error::internal("a value could not be sealed"))?;
         Ok([&[NAMED], self.present.id.as_slice(), &nonce, &sealed].concat())
     }
 
-    /// Opens what was sealed for the same place, under whichever key.
+    /// Opens the text that was sealed for the same place, under whichever key.
     pub fn open(&self, table: &str, column: &str, row: Id, sealed: &[u8]) -> Result<String> {
+        let plain = self.open_bytes(table, column, row, sealed)?;
+        String::from_utf8(plain).map_err(|_| Error::internal(format_args!("a sealed value of {table}.{column} is no text")))
+    }
+
+    /// The same of bytes.
+    pub fn open_bytes(&self, table: &str, column: &str, row: Id, sealed: &[u8]) -> Result<Vec<u8>> {
         let aad = aad(table, column, row);
         let (key_id, sealed) = split(sealed).unwrap_or_default();
         self.keys()
@@ -108,10 +114,9 @@ impl Key {
     }
 
     /// From nonce and ciphertext.
-    fn open(&self, aad: &[u8], sealed: &[u8]) -> Option<String> {
+    fn open(&self, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, body) = sealed.split_first_chunk::<NONCE_LENGTH>()?;
-        let plain = self.cipher.decrypt(&Nonce::from(*nonce), Payload { msg: body, aad }).ok()?;
-        String::from_utf8(plain).ok()
+        self.cipher.decrypt(&Nonce::from(*nonce), Payload { msg: body, aad }).ok()
     }
 
     fn hash(&self, kind: &str, plain: &[u8]) -> Vec<u8> {

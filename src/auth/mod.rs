@@ -179,6 +179,11 @@ fn load(conn: &mut AnyConnection, session_id: Id, user_id: Id, now: Instant) -> 
     if expires_at <= now {
         return Err(Error::new(Code::InvalidToken));
     }
+    let grants = grants_of(conn, user_id, now)?;
+    Ok(Actor { id: user_id, session_id, person_id, name, username, must_change_password, grants })
+}
+
+fn grants_of(conn: &mut AnyConnection, user_id: Id, now: Instant) -> Result<Arc<Vec<Grant>>> {
     let today = business_today(now);
     let grants = role_grants::table
         .filter(role_grants::user_id.eq(user_id))
@@ -188,7 +193,22 @@ fn load(conn: &mut AnyConnection, session_id: Id, user_id: Id, now: Instant) -> 
         .map(|(role, organization_id, from_on, to_on)| Grant { role, organization_id, from_on, to_on })
         .filter(|grant| grant.holds_on(today))
         .collect();
-    Ok(Actor { id: user_id, session_id, person_id, name, username, must_change_password, grants: Arc::new(grants) })
+    Ok(Arc::new(grants))
+}
+
+/// Who asked for work that outlives their session, with what they hold now; refused where they are disabled by now.
+pub fn standing_of(conn: &mut AnyConnection, user_id: Id) -> Result<Actor> {
+    type Row = (UserStatus, Option<Id>, String, String, bool);
+    let (status, person_id, name, username, must_change_password): Row = users::table
+        .find(user_id)
+        .select((users::status, users::person_id, users::name, users::username, users::must_change_password))
+        .first(conn)?;
+    if status != UserStatus::Active {
+        return Err(Error::forbidden());
+    }
+    let grants = grants_of(conn, user_id, Instant::now())?;
+    // Of no session: the actor is never asked for one.
+    Ok(Actor { id: user_id, session_id: user_id, person_id, name, username, must_change_password, grants })
 }
 
 /// The caller of a request: an extractor, so that a handler that names it can't be reached without a token.

@@ -258,6 +258,12 @@ impl Db {
         self.pen.clone().acquire_owned().await.map(Some).map_err(Error::internal)
     }
 
+    /// Pen and turn for a thread that isn't the event loop's.
+    pub(super) fn turn_of_thread(&self) -> Result<impl Sized + use<>> {
+        let waiting = tokio::runtime::Builder::new_current_thread().build().map_err(Error::internal)?;
+        waiting.block_on(async { Ok((self.pen(true).await?, self.turn().await?)) })
+    }
+
     async fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
         self.turns.clone().acquire_owned().await.map_err(Error::internal)
     }

@@ -14,8 +14,9 @@ use super::{AnyConnection, Db, each};
 use crate::audit;
 use crate::config::SecondApproval;
 use crate::error::{Code, Error, Result};
+use crate::policy::Action;
 use crate::schema::idempotency_keys;
-use crate::types::{Id, Instant};
+use crate::types::{Id, Instant, TextEnum};
 use crate::vault::Vault;
 
 /// Who does it, and under which request.
@@ -74,6 +75,28 @@ impl Tx<'_> {
     /// Who is behind this write; a deed of the command line has nobody.
     pub fn actor(&self) -> Result<Id> {
         self.actor_id.ok_or_else(Error::forbidden)
+    }
+
+    /// Of the request behind it.
+    pub fn request_id(&self) -> &str {
+        self.request_id
+    }
+
+    /// Where the request came from, where that is known.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// What [`Tx::created_since`] begins at.
+    pub fn noted(&self) -> usize {
+        self.events.len()
+    }
+
+    /// The records of other resources than `resource` whose creation was noted since.
+    pub fn created_since(&self, noted: usize, resource: &str) -> Vec<(String, Id)> {
+        let created = |event: &&audit::Event| event.action == Action::Create.code() && event.resource != resource;
+        let events = self.events.get(noted..).unwrap_or_default().iter().filter(created);
+        events.filter_map(|event| Some((event.resource.clone(), event.record_id?))).collect()
     }
 
     /// Says that this changes who may do what: once it is kept, every caller is read anew.
@@ -197,6 +220,12 @@ impl Db {
     ) -> Result<T> {
         let db = self.clone();
         self.block(true, move |until| db.write_until(until, &deed, |tx| work(tx).map(Plain)).map(|plain| plain.0)).await
+    }
+
+    /// A write of a thread that serves no request: it takes its turn like any other, and may take as long as it needs.
+    pub fn write_background<T>(&self, deed: &Deed, mut work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let _turn = self.turn_of_thread()?;
+        self.write_until(Clock::now() + PATIENCE, deed, |tx| work(tx).map(Plain)).map(|plain| plain.0)
     }
 
     /// Writes on this thread.

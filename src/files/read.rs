@@ -107,6 +107,7 @@ pub struct Table {
     found: Found,
     rows: delimited::Rows,
     file: Arc<File>,
+    whole: Section,
     name: Option<String>,
     limits: Limits,
     /// Rows that were given, blank ones not counted.
@@ -124,9 +125,9 @@ pub fn open(file: File, name: Option<&str>, limits: &Limits) -> Result<Table> {
 
 fn open_shared(file: Arc<File>, name: Option<&str>, limits: &Limits) -> Result<Table> {
     let section = Section::whole(file.clone()).map_err(Error::internal)?;
-    let (rows, encoding) = delimited::open(section)?;
+    let (rows, encoding) = delimited::open(section.clone())?;
     let found = Found { format: Format::Csv, encoding: Some(encoding), compression: Compression::None, sheet: None };
-    Ok(Table { found, rows, file, name: name.map(str::to_owned), limits: *limits, given: 0 })
+    Ok(Table { found, rows, file, whole: section, name: name.map(str::to_owned), limits: *limits, given: 0 })
 }
 
 impl Table {
@@ -148,6 +149,11 @@ impl Table {
             return Ok(Some(row));
         }
         Ok(None)
+    }
+
+    /// How much of the file is read, from 0 to 1.
+    pub fn part(&self) -> f64 {
+        self.whole.part()
     }
 
     /// Goes forward until the next row is the first one after row `number`.

@@ -1,27 +1,34 @@
 //! `POST /imports`, what became of one, and which columns there are.
 
 use std::io::Write;
+use std::time::Duration;
 
 use actix_multipart::{Field, Multipart};
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use diesel::prelude::*;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::columns::{self, Column};
-use super::run::{self, Fault, Mode, OnError, Order, Outcome, Report};
+use super::job;
+use super::outcomes::{self, RowOutcome, RowResult};
+use super::run::{Import, Mode, OnError, Order, Outcome};
+use super::shown::{self, Known, ShownImport};
+use super::store::{self, Options, Row};
 use crate::auth::Caller;
-use crate::db::{Db, Reply};
-use crate::error::{Code, Error, Fault as Wrong, Result, Says};
+use crate::db::{Any, Db, Reply, Tx, held};
+use crate::error::{Code, Error, Fault as Wrong, Language, Result, Says};
 use crate::files::read::{self, Limits};
+use crate::jobs::{self, JobKind, Jobs};
 use crate::policy::Action;
 use crate::schema::imports as t;
-use crate::types::{Id, Instant, TextEnum, new_code};
-use crate::web::body;
+use crate::types::{Id, Instant, TextEnum, business_today, new_code};
+use crate::web::query::Pairs;
 use crate::web::verbs::{self, Verbs};
+use crate::web::{Sort, Window, body};
 
 /// The largest file, in bytes.
 pub const FILE_LIMIT: usize = 50 * 1024 * 1024;
@@ -43,6 +50,8 @@ struct ImportForm {
     dry_run: Option<bool>,
     /// `abort` when absent.
     on_error: Option<OnError>,
+    /// `true` to import a file once more with `mode=create` that was imported already.
+    repeat: Option<bool>,
 }
 
 struct Parts {
@@ -50,108 +59,433 @@ struct Parts {
     mode: Mode,
     dry_run: bool,
     on_error: OnError,
+    repeat: bool,
     file: std::fs::File,
     file_name: Option<String>,
     file_sha256: Vec<u8>,
     fingerprint: Vec<u8>,
 }
 
-/// Imports a file. With `on_error=abort` a single fault undoes everything and the answer is 422 with all the faults;
-/// with `skip` the right rows stay. `dry_run=true` does it all and rolls it back.
+/// How long an answer waits for an import that is small, so that most callers never see a job.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest that a caller may ask to wait.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
+/// Up to this size, in bytes, a file is small.
+const SMALL: u64 = 1024 * 1024;
+
+/// Imports a file. A small one is waited for; of a large one, or with `Prefer: respond-async`, the answer is 202 and the
+/// import is followed at its address. With `on_error=abort` a single fault undoes everything and the answer is 422 with
+/// all the faults; with `skip` the right rows stay. `dry_run=true` does it all and rolls it back.
 #[utoipa::path(
     operation_id = "imports_create", tag = "imports", summary = "导入文件 / Import a file",
-    params(("Idempotency-Key" = String, Header, description = "Makes a retry safe: the same parts get the stored answer.")),
+    params(("Idempotency-Key" = String, Header, description = "Makes a retry safe: the same parts are the same import."),
+        ("Prefer" = Option<String>, Header, description = "RFC 7240: `respond-async`, or `wait=` and how many seconds (60 at most).")),
     request_body(content = ImportForm, content_type = "multipart/form-data"),
     responses(
-        (status = 201, description = "Imported.", body = Report, headers(("Location" = String, description = "The import's address."))),
-        (status = 200, description = "A dry run: nothing was kept.", body = Report),
+        (status = 201, description = "Imported.", body = ShownImport, headers(("Location" = String, description = "The import's address."))),
+        (status = 200, description = "A dry run: nothing was kept.", body = ShownImport),
+        (status = 202, description = "It waits or runs.", body = ShownImport, headers(("Location" = String, description = "The import's address."))),
     ),
 )]
 #[post("/imports")]
-pub async fn create(request: HttpRequest, caller: Caller, db: web::Data<Db>, payload: web::Payload) -> Result<HttpResponse> {
+pub async fn create(
+    request: HttpRequest,
+    caller: Caller,
+    db: web::Data<Db>,
+    jobs: web::Data<Jobs>,
+    payload: web::Payload,
+) -> Result<HttpResponse> {
     let parts = parts(Multipart::new(request.headers(), body::paced(&request, payload))).await?;
     let scope = caller.actor.may(parts.verbs.area(), Action::Import)?;
-    let mut deed = verbs::deed_of(&request, &caller, &parts.fingerprint, true)?;
-    deed.rolled_back = parts.dry_run;
-    let order = Order { mode: parts.mode, dry_run: parts.dry_run, on_error: parts.on_error, language: caller.language };
-    let file_sha256: String = parts.file_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-    let reply = db
-        .write_long(deed, move |tx| {
+    let deed = verbs::deed_of(&request, &caller, &parts.fingerprint, true)?;
+    let (language, actor) = (caller.language, caller.actor.id);
+    let size = parts.file.metadata().map_err(Error::internal)?.len();
+    let waits = patience(&request, if size <= SMALL { PATIENCE } else { Duration::ZERO })?;
+    // What is no file of rows at all, or has columns that nobody knows, is told at once and leaves nothing behind.
+    let parts = db
+        .block_long(move || {
+            let order = Order { mode: parts.mode, dry_run: parts.dry_run, on_error: parts.on_error, language };
             let file = parts.file.try_clone().map_err(Error::internal)?;
-            let table = read::open(file, parts.file_name.as_deref(), &Limits::default())?;
-            let mut report = run::run(tx, parts.verbs, &scope, order, table)?;
-            // A header that is wrong leaves no row to skip; and where a file has none, its first row may hold numbers
-            // that must not be kept with the faults.
-            let nothing_to_keep = order.on_error == OnError::Abort || report.rows_read == 0;
-            if report.faults_total > 0 && nothing_to_keep && !order.dry_run {
-                return Err(refused(&report));
-            }
-            if order.dry_run {
-                return Ok(Reply { status: 200, location: None, etag: None, body: bytes(&report)?, replayed: false });
-            }
-            let id = Id::new();
-            report.id = Some(id);
-            let row = Row {
-                id,
-                code: new_code(),
-                actor_id: tx.actor()?,
-                resource: report.resource.clone(),
-                mode: report.mode,
-                dry_run: false,
-                on_error: report.on_error,
-                file_name: parts.file_name.clone(),
-                file_sha256: file_sha256.clone(),
-                outcome: report.outcome,
-                rows_read: report.rows_read,
-                rows_created: report.rows_created,
-                rows_updated: report.rows_updated,
-                rows_unchanged: report.rows_unchanged,
-                rows_failed: report.rows_failed,
-                faults: serde_json::to_string(&(report.faults_total, &report.faults)).map_err(Error::internal)?,
-                version: 1,
-                created_at: tx.now,
-                updated_at: tx.now,
-            };
-            diesel::insert_into(t::table).values(&row).execute(tx.conn)?;
-            let detail = json!({
-                "resource": report.resource, "file_sha256": file_sha256, "rows_read": report.rows_read,
-                "rows_created": report.rows_created, "rows_updated": report.rows_updated, "rows_failed": report.rows_failed,
-            });
-            tx.audit(Action::Import.code(), "imports", Some(id), None, Some(&detail));
-            Ok(Reply { status: 201, location: Some(format!("/api/v1/imports/{id}")), etag: None, body: bytes(&report)?, replayed: false })
+            let mut table = read::open(file, parts.file_name.as_deref(), &Limits::default())?;
+            Import::open(parts.verbs, &scope, order, &mut table)?;
+            Ok(parts)
         })
         .await?;
-    Ok(verbs::respond(reply))
+    let reply = db.write_long(deed, move |tx| place(tx, &parts, size, language)).await?;
+    jobs.wake();
+    let id: Id =
+        reply.location.as_deref().and_then(|path| path.rsplit('/').next()).and_then(|id| id.parse().ok()).ok_or_else(Error::not_found)?;
+    let known = awaited(&db, &jobs, actor, JobKind::Import, id, waits).await?;
+    if let Some(error) = known.refusal(language)? {
+        return Err(error);
+    }
+    let status = match (known.state().is_over(), known.row.dry_run) {
+        (false, _) => StatusCode::ACCEPTED,
+        (true, true) => StatusCode::OK,
+        (true, false) => StatusCode::CREATED,
+    };
+    let mut response = HttpResponse::build(status);
+    response.insert_header((header::LOCATION, format!("/api/v1/imports/{id}")));
+    if reply.replayed {
+        response.insert_header(("Idempotent-Replayed", "true"));
+    }
+    Ok(response.json(known.shown(&jobs, language)?))
 }
 
-/// What became of an import, for who made it.
+/// How long the caller is ready to wait.
+fn patience(request: &HttpRequest, usual: Duration) -> Result<Duration> {
+    let preferences = request.headers().get_all("Prefer").filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
+    let mut patience = usual;
+    for preference in preferences.map(str::trim) {
+        if preference.eq_ignore_ascii_case("respond-async") {
+            patience = Duration::ZERO;
+        } else if let Some(seconds) = preference.strip_prefix("wait=") {
+            let seconds: u64 = seconds.trim().parse().map_err(|_| {
+                Error::because(
+                    Code::MalformedRequest,
+                    "Prefer 的 wait 应为秒数，如 wait=10",
+                    "wait of Prefer should be seconds, as in wait=10",
+                )
+            })?;
+            patience = Duration::from_secs(seconds).min(LONGEST_PATIENCE);
+        }
+    }
+    Ok(patience)
+}
+
+/// The import once its job is over, or as it stands when the time is.
+async fn awaited(db: &Db, jobs: &Jobs, actor: Id, kind: JobKind, id: Id, at_most: Duration) -> Result<Known> {
+    jobs.awaited(db, kind, id, at_most).await?;
+    db.read(move |conn| shown::own(conn, actor, id)).await
+}
+
+/// Puts an import where workers find it.
+fn place(tx: &mut Tx<'_>, parts: &Parts, size: u64, language: Language) -> Result<Reply> {
+    let id = Id::new();
+    let file_sha256: String = parts.file_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let earlier: Option<(Id, String, Instant)> = t::table
+        .filter(t::file_sha256.eq(&file_sha256))
+        .filter(t::resource.eq(parts.verbs.name()))
+        .filter(t::outcome.eq_any([Outcome::Completed, Outcome::CompletedWithFaults]))
+        .filter(t::undone_at.is_null())
+        .order(t::id.desc())
+        .select((t::id, t::code, t::created_at))
+        .first(tx.conn)
+        .optional()?;
+    if let Some((_, code, created_at)) = earlier.as_ref().filter(|_| parts.mode == Mode::Create && !parts.dry_run && !parts.repeat) {
+        let day = business_today(*created_at);
+        return Err(Error::because(
+            Code::AlreadyExists,
+            format!("同一文件已于 {day} 导入（{code}）；再次导入会重复新建记录。如需更新请用 mode=upsert，确要重复请加 repeat=true"),
+            format!("the same file was imported on {day} ({code}); to import it again would make everything twice: use mode=upsert to update, or repeat=true if you mean it"),
+        )
+        .with("import_code", code.as_str()));
+    }
+    let row = Row {
+        id,
+        code: new_code(),
+        actor_id: tx.actor()?,
+        resource: parts.verbs.name().to_owned(),
+        mode: parts.mode,
+        dry_run: parts.dry_run,
+        on_error: parts.on_error,
+        file_name: parts.file_name.clone(),
+        file_sha256,
+        outcome: None,
+        rows_read: 0,
+        rows_created: 0,
+        rows_updated: 0,
+        rows_unchanged: 0,
+        rows_failed: 0,
+        faults: "[0,[]]".to_owned(),
+        version: 1,
+        created_at: tx.now,
+        updated_at: tx.now,
+        file_bytes: i64::try_from(size).unwrap_or(i64::MAX),
+        options: serde_json::to_string(&Options::default()).map_err(Error::internal)?,
+        found: None,
+        last_row: 0,
+        repeats_id: earlier.map(|(id, ..)| id),
+        finished_at: None,
+        undone_at: None,
+    };
+    diesel::insert_into(t::table).values(&row).execute(tx.conn)?;
+    store::keep_file(tx, id, &parts.file)?;
+    jobs::place(tx, JobKind::Import, id, language)?;
+    Ok(Reply { status: 202, location: Some(format!("/api/v1/imports/{id}")), etag: None, body: Vec::new(), replayed: false })
+}
+
+fn id_of(text: &str) -> Result<Id> {
+    text.parse().map_err(|_| Error::not_found())
+}
+
+/// One import of the caller's: where it stands, and what it has done.
 #[utoipa::path(
-    operation_id = "imports_get", tag = "imports", summary = "读取一次导入的结果 / Read one import",
+    operation_id = "imports_get", tag = "imports", summary = "读取一次导入的进度和结果 / Read one import",
     params(("id" = Id, Path, description = "Id of the import.")),
-    responses((status = 200, description = "What it did.", body = Report)),
+    responses((status = 200, description = "Where it stands.", body = ShownImport)),
 )]
 #[get("/imports/{id}")]
-pub async fn one(caller: Caller, db: web::Data<Db>, id: web::Path<String>) -> Result<HttpResponse> {
-    let id: Id = id.parse().map_err(|_| Error::not_found())?;
-    let row: Row = db
-        .read(move |conn| Ok(t::table.filter(t::id.eq(id)).filter(t::actor_id.eq(caller.actor.id)).select(Row::as_select()).first(conn)?))
+pub async fn one(caller: Caller, db: web::Data<Db>, jobs: web::Data<Jobs>, id: web::Path<String>) -> Result<HttpResponse> {
+    let (id, actor) = (id_of(&id)?, caller.actor.id);
+    let known = db.read(move |conn| shown::own(conn, actor, id)).await?;
+    Ok(HttpResponse::Ok().json(known.shown(&jobs, caller.language)?))
+}
+
+/// Imports of one's own.
+#[derive(Serialize, ToSchema)]
+pub struct ImportPage {
+    items: Vec<ShownImport>,
+    next_cursor: Option<String>,
+}
+
+/// The caller's imports.
+#[utoipa::path(
+    operation_id = "imports_list", tag = "imports", summary = "我的导入 / One's own imports",
+    params(
+        ("sort" = Option<String>, Query, description = "`-created_at` when absent."),
+        ("limit" = Option<i64>, Query, description = "Imports a page.", minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")),
+    responses((status = 200, description = "A page.", body = ImportPage)),
+)]
+#[get("/imports")]
+pub async fn list(request: HttpRequest, caller: Caller, db: web::Data<Db>, jobs: web::Data<Jobs>) -> Result<HttpResponse> {
+    let mut pairs = Pairs::parse(request.query_string())?;
+    let window = Window::take(&mut pairs, &Sort::IN_TIME)?;
+    verbs::nothing_else(pairs)?;
+    let actor = caller.actor.id;
+    let (known, next_cursor) = db
+        .read(move |conn| {
+            let mut query = t::table.filter(t::actor_id.eq(actor)).select((t::id, t::code)).into_boxed::<Any>();
+            let newest = window.sort == Sort::Newest;
+            if let Some(after) = &window.after {
+                query = if newest { query.filter(t::id.lt(after.id)) } else { query.filter(t::id.gt(after.id)) };
+            }
+            query = if newest { query.order(t::id.desc()) } else { query.order(t::id.asc()) };
+            let mut found: Vec<(Id, String)> = query.limit(window.fetch()).load(conn)?;
+            let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
+            let more = found.len() > limit;
+            found.truncate(limit);
+            let next_cursor = found.last().filter(|_| more).map(|(id, code)| window.cursor_after(*id, code));
+            Ok((shown::of(conn, &found.into_iter().map(|(id, _)| id).collect::<Vec<_>>())?, next_cursor))
+        })
         .await?;
-    let (faults_total, faults): (i64, Vec<Fault>) = serde_json::from_str(&row.faults).map_err(Error::internal)?;
-    Ok(HttpResponse::Ok().json(Report {
-        id: Some(row.id),
-        resource: row.resource,
-        mode: row.mode,
-        dry_run: row.dry_run,
-        on_error: row.on_error,
-        outcome: row.outcome,
-        rows_read: row.rows_read,
-        rows_created: row.rows_created,
-        rows_updated: row.rows_updated,
-        rows_unchanged: row.rows_unchanged,
-        rows_failed: row.rows_failed,
-        faults,
-        faults_total,
-    }))
+    let items = known.iter().map(|known| known.shown(&jobs, caller.language)).collect::<Result<_>>()?;
+    Ok(HttpResponse::Ok().json(ImportPage { items, next_cursor }))
+}
+
+/// Rows of an import.
+#[derive(Serialize, ToSchema)]
+pub struct ImportRowPage {
+    items: Vec<RowResult>,
+    /// The last row of this page; null on the last page.
+    next_cursor: Option<String>,
+}
+
+/// What became of each row, in the order of the file.
+#[utoipa::path(
+    operation_id = "imports_rows", tag = "imports", summary = "逐行结果 / What became of each row",
+    params(("id" = Id, Path, description = "Id of the import."),
+        ("outcome" = Option<RowOutcome>, Query, description = "Only rows with this outcome."),
+        ("limit" = Option<i64>, Query, description = "Rows a page; 100 when absent.", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")),
+    responses((status = 200, description = "A page.", body = ImportRowPage)),
+)]
+#[get("/imports/{id}/rows")]
+pub async fn rows(request: HttpRequest, caller: Caller, db: web::Data<Db>, id: web::Path<String>) -> Result<HttpResponse> {
+    let (id, actor) = (id_of(&id)?, caller.actor.id);
+    let mut pairs = Pairs::parse(request.query_string())?;
+    let mut wrong = Vec::new();
+    let mut fault = |name: &str, zh: &str, en: &str| wrong.push(Wrong::new(format!("/{name}"), "invalid_parameter", Says::new(zh, en)));
+    let outcome = pairs.take("outcome").and_then(|text| {
+        let outcome = RowOutcome::from_code(&text);
+        if outcome.is_none() {
+            fault(
+                "outcome",
+                "应为 created、updated、unchanged、failed 或 not_imported",
+                "this should be created, updated, unchanged, failed or not_imported",
+            );
+        }
+        outcome
+    });
+    let limit = pairs.take("limit").map_or(100, |text| {
+        text.parse().ok().filter(|n| (1..=1_000).contains(n)).unwrap_or_else(|| {
+            fault("limit", "应为 1 到 1000 的整数", "this should be a whole number from 1 to 1000");
+            100
+        })
+    });
+    let after: u64 = pairs.take("cursor").map_or(0, |text| {
+        text.parse().unwrap_or_else(|_| {
+            fault("cursor", "请使用上一页返回的 next_cursor", "use the next_cursor of the page before");
+            0
+        })
+    });
+    verbs::nothing_else(pairs)?;
+    if !wrong.is_empty() {
+        return Err(Error::with_faults(Code::InvalidParameter, wrong));
+    }
+    let vault = db.vault().clone();
+    let mut items = db
+        .read(move |conn| {
+            let known = shown::own(conn, actor, id)?;
+            let kept = matches!(known.row.outcome, None | Some(Outcome::Completed | Outcome::CompletedWithFaults | Outcome::Cancelled));
+            let undone = !kept || known.row.undone_at.is_some();
+            outcomes::page(conn, &vault, id, (outcome, undone), after, limit + 1)
+        })
+        .await?;
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next_cursor = items.last().filter(|_| more).map(|last| last.row.to_string());
+    Ok(HttpResponse::Ok().json(ImportRowPage { items, next_cursor }))
+}
+
+/// Ends an import that waits or runs. What it kept so far, with `on_error=skip`, stays; else nothing is kept.
+#[utoipa::path(
+    operation_id = "imports_cancel", tag = "imports", summary = "取消导入 / Cancel an import",
+    params(("id" = Id, Path, description = "Id of the import.")),
+    responses((status = 200, description = "It has ended.", body = ShownImport),
+        (status = 202, description = "It is about to end.", body = ShownImport)),
+)]
+#[post("/imports/{id}/cancel")]
+pub async fn cancel(
+    request: HttpRequest,
+    caller: Caller,
+    db: web::Data<Db>,
+    jobs: web::Data<Jobs>,
+    id: web::Path<String>,
+) -> Result<HttpResponse> {
+    let (id, actor) = (id_of(&id)?, caller.actor.id);
+    verbs::no_parameters(&request)?;
+    let known = db.read(move |conn| shown::own(conn, actor, id)).await?;
+    offered(&known, Action::Cancel)?;
+    match jobs.running(id) {
+        // Where it runs here, it is told directly: on SQLite nobody else could write now.
+        Some(progress) => progress.cancel(actor),
+        None => {
+            let deed = verbs::deed_of(&request, &caller, &[], false)?;
+            let reply = db.write(deed, move |tx| {
+                let known = shown::own(tx.conn, actor, id)?;
+                offered(&known, Action::Cancel)?;
+                if let Some(job) = &known.job
+                    && jobs::ask_to_end(tx, job)?
+                {
+                    job::cancel(tx, id, actor)?;
+                }
+                Ok(Reply { status: 202, location: None, etag: None, body: Vec::new(), replayed: false })
+            });
+            reply.await?;
+        }
+    }
+    let known = awaited(&db, &jobs, actor, JobKind::Import, id, PATIENCE).await?;
+    let status = if known.state().is_over() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(HttpResponse::build(status).json(known.shown(&jobs, caller.language)?))
+}
+
+/// Undoes an import: what it made is deleted, what it changed is as it was, all of it or nothing, and only while nobody else
+/// has touched it.
+#[utoipa::path(
+    operation_id = "imports_undo", tag = "imports", summary = "撤销导入 / Undo an import",
+    params(("id" = Id, Path, description = "Id of the import.")),
+    responses((status = 200, description = "It is undone.", body = ShownImport),
+        (status = 202, description = "It is being undone.", body = ShownImport)),
+)]
+#[post("/imports/{id}/undo")]
+pub async fn undo(
+    request: HttpRequest,
+    caller: Caller,
+    db: web::Data<Db>,
+    jobs: web::Data<Jobs>,
+    id: web::Path<String>,
+) -> Result<HttpResponse> {
+    let (id, actor, language) = (id_of(&id)?, caller.actor.id, caller.language);
+    verbs::no_parameters(&request)?;
+    let known = db.read(move |conn| shown::own(conn, actor, id)).await?;
+    caller.actor.may(resource_named(&known.row.resource).ok_or_else(Error::not_found)?.area(), Action::Import)?;
+    let deed = verbs::deed_of(&request, &caller, &[], false)?;
+    let reply = db.write(deed, move |tx| {
+        held!(tx.conn, t::table.filter(t::id.eq(id)).select(t::id))?;
+        offered(&shown::own(tx.conn, actor, id)?, Action::Undo)?;
+        jobs::place(tx, JobKind::ImportUndo, id, language)?;
+        Ok(Reply { status: 202, location: None, etag: None, body: Vec::new(), replayed: false })
+    });
+    reply.await?;
+    jobs.wake();
+    let known = awaited(&db, &jobs, actor, JobKind::ImportUndo, id, patience(&request, PATIENCE)?).await?;
+    if let Some(error) = known.undo_refusal(language).filter(|_| known.row.undone_at.is_none()) {
+        return Err(error);
+    }
+    let status = if known.row.undone_at.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(HttpResponse::build(status).json(known.shown(&jobs, language)?))
+}
+
+/// That a step may be taken with an import now.
+fn offered(known: &Known, action: Action) -> Result<()> {
+    let allowed = known.offers();
+    if allowed.contains(&action) {
+        return Ok(());
+    }
+    let told: Vec<&str> = allowed.into_iter().map(TextEnum::code).collect();
+    let (label_zh, label_en) = action.label();
+    Err(Error::because(
+        Code::StepNotAllowed,
+        format!("此导入当前不能{label_zh}；已结束的导入不能取消，未导入或已撤销的不能再撤销"),
+        format!("you can't {label_en} this import now: one that has ended can't be cancelled, one that kept nothing or is undone can't be undone"),
+    )
+    .with("allowed_actions", told))
+}
+
+/// How often a follower is told, at most.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+/// How many times nothing is new until a follower is told that the line still stands.
+const QUIET: u32 = 30;
+
+/// Follows an import: an event `progress` whenever something is new, and `end` with the import when it is over.
+#[utoipa::path(
+    operation_id = "imports_events", tag = "imports", summary = "以服务器推送事件跟踪导入 / Follow an import by server-sent events",
+    params(("id" = Id, Path, description = "Id of the import.")),
+    responses((status = 200, description = "Events `progress` and `end`, with the import as `data`.", content_type = "text/event-stream", body = String)),
+)]
+#[get("/imports/{id}/events")]
+pub async fn events(caller: Caller, db: web::Data<Db>, jobs: web::Data<Jobs>, id: web::Path<String>) -> Result<HttpResponse> {
+    let (id, actor, language) = (id_of(&id)?, caller.actor.id, caller.language);
+    db.read(move |conn| shown::own(conn, actor, id)).await?;
+    struct Follower {
+        told: String,
+        over: bool,
+    }
+    let follower = Follower { told: String::new(), over: false };
+    let stream = stream::unfold(follower, move |mut follower| {
+        let (db, jobs) = (db.clone(), jobs.clone());
+        async move {
+            if follower.over {
+                return None;
+            }
+            for quiet in 0.. {
+                if quiet > 0 || !follower.told.is_empty() {
+                    jobs.awaited(&db, JobKind::Import, id, TELL_EVERY).await.ok()?;
+                }
+                let known = db.read(move |conn| shown::own(conn, actor, id)).await.ok()?;
+                let data = serde_json::to_string(&known.shown(&jobs, language).ok()?).ok()?;
+                follower.over = known.state().is_over();
+                if data != follower.told || follower.over {
+                    let event = if follower.over { "end" } else { "progress" };
+                    let text = format!("event: {event}\ndata: {data}\n\n");
+                    follower.told = data;
+                    return Some((Ok::<_, Error>(web::Bytes::from(text)), follower));
+                }
+                if quiet == QUIET {
+                    return Some((Ok(web::Bytes::from_static(b": still here\n\n")), follower));
+                }
+            }
+            None
+        }
+    });
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        // Whoever gathers and packs events keeps them from their reader.
+        .insert_header((header::CONTENT_ENCODING, "identity"))
+        .streaming(Box::pin(stream)))
 }
 
 /// The columns of a resource's files.
@@ -178,52 +512,11 @@ fn resource_named(segment: &str) -> Option<&'static dyn Verbs> {
     verbs::named(&segment.replace('-', "_")).filter(|verbs| verbs.importable())
 }
 
-fn bytes(report: &Report) -> Result<Vec<u8>> {
-    serde_json::to_vec(report).map_err(Error::internal)
-}
-
-/// The refusal of a file with faults: nothing was kept, and every fault is told.
-fn refused(report: &Report) -> Error {
-    let n = report.faults_total;
-    Error::because(
-        Code::ValidationFailed,
-        format!("文件中有 {n} 处错误，未导入任何记录"),
-        format!("the file has {n} faults; nothing was imported"),
-    )
-    .with("rows_read", report.rows_read)
-    .with("rows_failed", report.rows_failed)
-    .with("faults_total", report.faults_total)
-    .with("faults", serde_json::to_value(&report.faults).unwrap_or_default())
-}
-
-#[derive(Insertable, Queryable, Selectable)]
-#[diesel(table_name = t)]
-struct Row {
-    id: Id,
-    code: String,
-    actor_id: Id,
-    resource: String,
-    mode: Mode,
-    dry_run: bool,
-    on_error: OnError,
-    file_name: Option<String>,
-    file_sha256: String,
-    outcome: Outcome,
-    rows_read: i64,
-    rows_created: i64,
-    rows_updated: i64,
-    rows_unchanged: i64,
-    rows_failed: i64,
-    faults: String,
-    version: i32,
-    created_at: Instant,
-    updated_at: Instant,
-}
-
 /// Reads the parts. The file goes to a nameless file on disk, so that its size is no matter of memory.
 async fn parts(mut payload: Multipart) -> Result<Parts> {
     let mut faults = Vec::new();
-    let (mut resource, mut mode, mut dry_run, mut on_error, mut file) = (None, Mode::Create, false, OnError::Abort, None);
+    let (mut resource, mut mode, mut on_error, mut file) = (None, Mode::Create, OnError::Abort, None);
+    let (mut dry_run, mut repeat) = (false, false);
     let mut seen: Vec<String> = Vec::new();
     let mut fingerprint = Sha256::new();
     while let Some(field) = payload.try_next().await.map_err(malformed)? {
@@ -271,15 +564,15 @@ async fn parts(mut payload: Multipart) -> Result<Parts> {
                 Some(given) => on_error = given,
                 None => fault("unknown_entry", "应为 abort 或 skip", "this should be abort or skip"),
             },
-            "dry_run" => match text.as_str() {
-                "true" => dry_run = true,
-                "false" => dry_run = false,
+            "dry_run" | "repeat" => match (name.as_str(), text.as_str()) {
+                ("dry_run", "true" | "false") => dry_run = text == "true",
+                (_, "true" | "false") => repeat = text == "true",
                 _ => fault("wrong_type", "应为 true 或 false", "this should be true or false"),
             },
             _ => fault(
                 "unknown_field",
-                "没有此项；可用：resource、file、mode、dry_run、on_error",
-                "there is no such part; known: resource, file, mode, dry_run, on_error",
+                "没有此项；可用：resource、file、mode、dry_run、on_error、repeat",
+                "there is no such part; known: resource, file, mode, dry_run, on_error, repeat",
             ),
         }
     }
@@ -292,7 +585,7 @@ async fn parts(mut payload: Multipart) -> Result<Parts> {
     }
     match (resource, file) {
         (Some(verbs), Some((file, file_name, file_sha256))) if faults.is_empty() => {
-            Ok(Parts { verbs, mode, dry_run, on_error, file, file_name, file_sha256, fingerprint: fingerprint.finalize().to_vec() })
+            Ok(Parts { verbs, mode, dry_run, on_error, repeat, file, file_name, file_sha256, fingerprint: fingerprint.finalize().to_vec() })
         }
         _ => Err(Error::invalid(faults)),
     }

@@ -1,21 +1,24 @@
-//! One import from its first row to its last, inside one transaction.
+//! The rows of an import: read, checked and written a piece at a time, by whoever holds the transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::columns::{self, Column};
+use super::outcomes::{KeptRow, Piece, RowOutcome, RowResult};
 use crate::db::Tx;
 use crate::error::{Code, Error, Language, Result, Says};
 use crate::files::read::{Cell, RawRow, Table};
+use crate::jobs::Rows;
 use crate::policy::Scope;
 use crate::types::{Id, text_enum};
 use crate::web::verbs::{Verbs, Written, named};
 
 /// Rows that are read, checked and written together.
-const CHUNK: usize = 1_000;
+const PIECE: usize = 1_000;
 /// Faults that are told; more are counted.
 const FAULTS_TOLD: usize = 1_000;
 
@@ -40,13 +43,15 @@ text_enum! {
     Outcome {
         Completed = "completed", "已完成", "completed";
         CompletedWithFaults = "completed_with_faults", "已完成，有跳过的行", "completed, some rows left out";
+        Failed = "failed", "有错误，未导入", "nothing was imported";
+        Cancelled = "cancelled", "已取消", "cancelled";
         WouldComplete = "would_complete", "试运行通过", "a dry run without faults";
         WouldFail = "would_fail", "试运行发现错误", "a dry run that found faults";
     }
 }
 
 /// A fault of one cell or row.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Fault {
     /// Row of the file, as a spreadsheet counts: the header is row 1.
     #[schema(example = 7)]
@@ -58,23 +63,16 @@ pub struct Fault {
     pub message: String,
 }
 
-/// What an import did.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+/// What an import has done so far.
+#[derive(Debug, Clone)]
 pub struct Report {
-    /// Null for a dry run, which leaves no trace.
-    pub id: Option<Id>,
-    #[schema(example = "volunteers")]
-    pub resource: String,
-    pub mode: Mode,
-    pub dry_run: bool,
-    pub on_error: OnError,
     pub outcome: Outcome,
     pub rows_read: i64,
     pub rows_created: i64,
     pub rows_updated: i64,
     pub rows_unchanged: i64,
     pub rows_failed: i64,
-    /// The first thousand faults.
+    /// The first of them.
     pub faults: Vec<Fault>,
     pub faults_total: i64,
 }
@@ -88,7 +86,9 @@ pub struct Order {
     pub language: Language,
 }
 
-struct Row {
+/// A row that could be read.
+#[derive(Debug, Clone)]
+pub struct Row {
     number: u64,
     draft: Map<String, Value>,
 }
@@ -99,77 +99,160 @@ impl Row {
     }
 }
 
-struct Import<'a> {
+/// An import at work.
+pub struct Import<'a> {
     verbs: &'static dyn Verbs,
     scope: &'a Scope,
     order: Order,
     columns: Vec<Column>,
     /// For each column of the file: its header and which of `columns` it is.
     header: Vec<(String, usize)>,
-    codes_seen: HashSet<String>,
+    codes_seen: Seen,
+    /// Of the file, the last that was read.
+    last_row: u64,
     report: Report,
-    failed_rows: HashSet<u64>,
+    /// What became of the rows of the present piece, by their numbers.
+    results: BTreeMap<u64, KeptRow>,
+    along: Vec<(String, Id)>,
 }
 
-/// Reads all rows and writes what is right. Fails, and so undoes everything, only where the file can't be read.
-pub fn run(tx: &mut Tx<'_>, verbs: &'static dyn Verbs, scope: &Scope, order: Order, mut table: Table) -> Result<Report> {
-    let mut import = Import {
-        verbs,
-        scope,
-        order,
-        columns: columns::of(verbs),
-        header: Vec::new(),
-        codes_seen: HashSet::new(),
-        failed_rows: HashSet::new(),
-        report: Report {
-            id: None,
-            resource: verbs.name().to_owned(),
-            mode: order.mode,
-            dry_run: order.dry_run,
-            on_error: order.on_error,
+/// Where an import stands between two pieces.
+pub struct Stand {
+    report: Report,
+    results: BTreeMap<u64, KeptRow>,
+}
+
+/// Texts that were met, a million of them in a few megabytes: by two keyed hashes, which for different texts are not the
+/// same.
+#[derive(Default)]
+struct Seen {
+    hashes: HashSet<(u64, u64)>,
+    keys: (RandomState, RandomState),
+}
+
+impl Seen {
+    /// Whether it is met for the first time.
+    fn insert(&mut self, text: &str) -> bool {
+        self.hashes.insert((self.keys.0.hash_one(text), self.keys.1.hash_one(text)))
+    }
+}
+
+impl<'a> Import<'a> {
+    /// Reads the header. Fails where it is not one, with every fault of it.
+    pub fn open(verbs: &'static dyn Verbs, scope: &'a Scope, order: Order, table: &mut Table) -> Result<Self> {
+        let mut import = Import {
+            verbs,
+            scope,
+            order,
+            columns: columns::of(verbs),
+            header: Vec::new(),
+            codes_seen: Seen::default(),
+            last_row: 0,
+            results: BTreeMap::new(),
+            along: Vec::new(),
+            report: Report {
+                outcome: Outcome::Completed,
+                rows_read: 0,
+                rows_created: 0,
+                rows_updated: 0,
+                rows_unchanged: 0,
+                rows_failed: 0,
+                faults: Vec::new(),
+                faults_total: 0,
+            },
+        };
+        let header = table.next()?.ok_or_else(|| Error::field("/file", "not_csv", "文件是空的", "the file is empty"))?;
+        import.read_header(header);
+        // A header that is wrong leaves no row to skip; and where a file has none, its first row may hold numbers that
+        // must not be kept with the faults.
+        if import.report.faults_total > 0 { Err(refused(&import.report)) } else { Ok(import) }
+    }
+
+    /// Goes on after the last row that an earlier attempt has kept.
+    pub fn resume(&mut self, table: &mut Table, row: &super::store::Row) -> Result<()> {
+        let last = u64::try_from(row.last_row).unwrap_or_default();
+        while self.last_row < last {
+            // What was met counts for what comes.
+            let Some(raw) = table.next()? else { break };
+            self.last_row = raw.number;
+            self.read_row(raw);
+        }
+        let (faults_total, faults) = serde_json::from_str(&row.faults).map_err(Error::internal)?;
+        self.results.clear();
+        self.report = Report {
             outcome: Outcome::Completed,
-            rows_read: 0,
-            rows_created: 0,
-            rows_updated: 0,
-            rows_unchanged: 0,
-            rows_failed: 0,
-            faults: Vec::new(),
-            faults_total: 0,
-        },
-    };
-    let header = table.next()?.ok_or_else(|| Error::field("/file", "not_csv", "文件是空的", "the file is empty"))?;
-    import.read_header(header);
-    if import.report.faults_total > 0 {
-        return Ok(import.finish());
+            rows_read: row.rows_read,
+            rows_created: row.rows_created,
+            rows_updated: row.rows_updated,
+            rows_unchanged: row.rows_unchanged,
+            rows_failed: row.rows_failed,
+            faults,
+            faults_total,
+        };
+        Ok(())
     }
-    let mut chunk = Vec::with_capacity(CHUNK);
-    while let Some(row) = table.next()? {
-        import.report.rows_read += 1;
-        if let Some(row) = import.read_row(row) {
-            chunk.push(row);
-        }
-        if chunk.len() == CHUNK {
-            import.write(tx, std::mem::take(&mut chunk))?;
-        }
-    }
-    import.write(tx, chunk)?;
-    Ok(import.finish())
-}
 
-impl Import<'_> {
+    /// The next rows that could be read; what is wrong with the others is noted. `None` after the last.
+    pub fn read_piece(&mut self, table: &mut Table) -> Result<Option<Vec<Row>>> {
+        let mut rows = Vec::with_capacity(PIECE);
+        let mut read = 0;
+        while read < PIECE {
+            let Some(raw) = table.next()? else { break };
+            read += 1;
+            self.last_row = raw.number;
+            self.report.rows_read += 1;
+            rows.extend(self.read_row(raw));
+        }
+        Ok((read > 0).then_some(rows))
+    }
+
+    /// What became of the rows since this was last asked.
+    pub fn take_piece(&mut self) -> Piece {
+        let rows: Vec<KeptRow> = std::mem::take(&mut self.results).into_values().collect();
+        let failed = rows.iter().filter(|row| row.shown.outcome == RowOutcome::Failed).count();
+        self.report.rows_failed += i64::try_from(failed).unwrap_or(i64::MAX);
+        Piece { rows, along: std::mem::take(&mut self.along) }
+    }
+
+    pub fn stand(&self) -> Stand {
+        Stand { report: self.report.clone(), results: self.results.clone() }
+    }
+
+    /// Forgets what was written since.
+    pub fn go_back_to(&mut self, stand: &Stand) {
+        self.report = stand.report.clone();
+        self.results = stand.results.clone();
+        self.along.clear();
+    }
+
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    pub fn last_row(&self) -> u64 {
+        self.last_row
+    }
+
+    pub fn counted(&self) -> Rows {
+        let Report { rows_read, rows_created, rows_updated, rows_unchanged, rows_failed, .. } = self.report;
+        Rows { read: rows_read, created: rows_created, updated: rows_updated, unchanged: rows_unchanged, failed: rows_failed }
+    }
+
+    fn became(&mut self, row: u64, outcome: RowOutcome, record_id: Id, changed: Option<(Value, i32)>) {
+        let (before, version) = changed.unzip();
+        let shown = RowResult { row, outcome, record_id: Some(record_id), faults: Vec::new() };
+        self.results.insert(row, KeptRow { shown, before, version });
+    }
+
     fn fault(&mut self, row: u64, column: Option<String>, code: &str, says: &Says) {
         self.report.faults_total += 1;
-        if row > 1 {
-            self.failed_rows.insert(row);
-        }
+        let fault = Fault { row, column, code: code.to_owned(), message: says.in_language(self.order.language).to_owned() };
         if self.report.faults.len() < FAULTS_TOLD {
-            self.report.faults.push(Fault {
-                row,
-                column,
-                code: code.to_owned(),
-                message: says.in_language(self.order.language).to_owned(),
-            });
+            self.report.faults.push(fault.clone());
         }
+        let failed = || RowResult { row, outcome: RowOutcome::Failed, record_id: None, faults: Vec::new() };
+        let kept = self.results.entry(row).or_insert_with(|| KeptRow { shown: failed(), before: None, version: None });
+        kept.shown.faults.push(fault);
     }
 
     fn read_header(&mut self, header: RawRow) {
@@ -222,7 +305,7 @@ impl Import<'_> {
             }
         }
         if let Some(code) = draft.get("code").and_then(Value::as_str)
-            && !self.codes_seen.insert(code.to_owned())
+            && !self.codes_seen.insert(code)
         {
             let header = self.header_of("code");
             self.fault(number, header, "duplicate_code", &Says::new("此编码在文件中已出现过", "the code stands in the file already"));
@@ -237,7 +320,7 @@ impl Import<'_> {
 
     /// Rows that name others of these, such as their parents, are written after them. Over more than one chunk it is the
     /// file that puts parents first.
-    fn write(&mut self, tx: &mut Tx<'_>, mut rows: Vec<Row>) -> Result<()> {
+    pub fn write(&mut self, tx: &mut Tx<'_>, mut rows: Vec<Row>) -> Result<()> {
         let own: Vec<String> =
             self.columns.iter().filter(|c| c.refers_to == Some(self.verbs.name())).map(|c| c.field().to_owned()).collect();
         while !rows.is_empty() {
@@ -320,9 +403,18 @@ impl Import<'_> {
     fn write_new(&mut self, tx: &mut Tx<'_>, mut rows: Vec<Row>) -> Result<()> {
         while !rows.is_empty() {
             let drafts: Vec<Value> = rows.iter_mut().map(|row| Value::Object(std::mem::take(&mut row.draft))).collect();
-            let error = match tx.nested(|tx| self.verbs.import_new(tx, self.scope, &drafts)) {
-                Ok(()) => {
+            let written = tx.nested(|tx| {
+                let noted = tx.noted();
+                let ids = self.verbs.import_new(tx, self.scope, &drafts)?;
+                Ok((ids, tx.created_since(noted, self.verbs.name())))
+            });
+            let error = match written {
+                Ok((ids, along)) => {
                     self.report.rows_created += drafts.len() as i64;
+                    self.along.extend(along);
+                    for (row, id) in rows.iter().zip(ids) {
+                        self.became(row.number, RowOutcome::Created, id, None);
+                    }
                     return Ok(());
                 }
                 Err(error) => error,
@@ -349,9 +441,14 @@ impl Import<'_> {
     fn write_over(&mut self, tx: &mut Tx<'_>, id: Id, row: Row) -> Result<()> {
         let value = Value::Object(row.draft.clone());
         match tx.nested(|tx| self.verbs.import_over(tx, self.scope, id, &value)) {
-            Ok(Written::Updated) => self.report.rows_updated += 1,
-            Ok(Written::Created) => self.report.rows_created += 1,
-            Ok(Written::Unchanged) => self.report.rows_unchanged += 1,
+            Ok(Written::Updated { before, version }) => {
+                self.report.rows_updated += 1;
+                self.became(row.number, RowOutcome::Updated, id, Some((before, version)));
+            }
+            Ok(Written::Unchanged) => {
+                self.report.rows_unchanged += 1;
+                self.became(row.number, RowOutcome::Unchanged, id, None);
+            }
             Err(mut error) => {
                 for fault in &mut error.faults {
                     fault.pointer = format!("/0{}", fault.pointer);
@@ -393,15 +490,30 @@ impl Import<'_> {
         Ok(())
     }
 
-    fn finish(mut self) -> Report {
-        self.report.rows_failed = self.failed_rows.len() as i64;
+    /// What it comes to.
+    pub fn finish(mut self) -> Report {
         self.report.faults.sort_by_key(|fault| fault.row);
-        self.report.outcome = match (self.order.dry_run, self.report.faults_total > 0) {
-            (true, false) => Outcome::WouldComplete,
-            (true, true) => Outcome::WouldFail,
-            (false, false) => Outcome::Completed,
-            (false, true) => Outcome::CompletedWithFaults,
+        self.report.outcome = match (self.order.dry_run, self.order.on_error, self.report.faults_total > 0) {
+            (true, _, false) => Outcome::WouldComplete,
+            (true, _, true) => Outcome::WouldFail,
+            (false, _, false) => Outcome::Completed,
+            (false, OnError::Skip, true) => Outcome::CompletedWithFaults,
+            (false, OnError::Abort, true) => Outcome::Failed,
         };
         self.report
     }
+}
+
+/// The refusal of a file with faults: nothing was kept, and every fault is told.
+pub fn refused(report: &Report) -> Error {
+    let n = report.faults_total;
+    Error::because(
+        Code::ValidationFailed,
+        format!("文件中有 {n} 处错误，未导入任何记录"),
+        format!("the file has {n} faults; nothing was imported"),
+    )
+    .with("rows_read", report.rows_read)
+    .with("rows_failed", report.rows_failed)
+    .with("faults_total", report.faults_total)
+    .with("faults", serde_json::to_value(&report.faults).unwrap_or_default())
 }

@@ -174,11 +174,8 @@ pub fn refuse_beyond(tx: &mut Tx<'_>, approved: &[Disbursement]) -> Result<()> {
     };
     // A programme doesn't become of another kind meanwhile.
     held!(tx.conn, programmes().order(welfare_programmes::id).select(welfare_programmes::id), for_share)?;
-    let kinds: HashMap<Id, ProgrammeKind> = programmes()
-        .select((welfare_programmes::id, welfare_programmes::kind))
-        .load(tx.conn)?
-        .into_iter()
-        .collect();
+    let kinds: HashMap<Id, ProgrammeKind> =
+        programmes().select((welfare_programmes::id, welfare_programmes::kind)).load(tx.conn)?.into_iter().collect();
     let mut wanted: BTreeMap<Line, i64> = BTreeMap::new();
     for one in &counted {
         if let (Some(kind), Some(fen)) = (kinds.get(&one.programme_id), one.amount_fen) {
@@ -220,7 +217,12 @@ fn keep(tx: &mut Tx<'_>, wanted: &BTreeMap<Line, i64>) -> Result<()> {
             continue;
         }
         let ((kind_zh, kind_en), planned, given) = (row.programme_kind.label(), yuan(row.planned_fen), yuan(given_fen));
-        zh.push(format!("{} 年{kind_zh}预算（{}）{planned} 元，已批准和支付 {given} 元，本次需 {} 元", row.year, row.code, yuan(wanted_fen)));
+        zh.push(format!(
+            "{} 年{kind_zh}预算（{}）{planned} 元，已批准和支付 {given} 元，本次需 {} 元",
+            row.year,
+            row.code,
+            yuan(wanted_fen)
+        ));
         en.push(format!(
             "the budget {} for {kind_en} in {} is {planned} yuan, of which {given} are approved or paid, and {} are wanted",
             row.code,

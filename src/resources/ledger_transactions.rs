@@ -211,7 +211,7 @@ impl Resource for LedgerTransactions {
     type Filter = LedgerTransactionFilter;
     read_only!();
 
-    reads!(t, Row => shown);
+    reads!(t, Row => shown, unversioned);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(match measure {

@@ -617,6 +617,10 @@ impl Resource for Persons {
         Ok(query(scope, &Self::Filter::default()).filter(t::code.eq_any(codes.to_vec())).select((t::code, t::id)).load(conn)?)
     }
 
+    fn versions(conn: &mut AnyConnection, ids: &[Id]) -> Result<Vec<(Id, i32)>> {
+        Ok(t::table.filter(t::id.eq_any(ids.to_vec())).select((t::id, t::version)).load(conn)?)
+    }
+
     fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
         Ok(present(query(scope, &Self::Filter::default())).filter(t::id.eq_any(ids.to_vec())).select(t::id).load(conn)?)
     }

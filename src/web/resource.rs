@@ -50,6 +50,9 @@ pub trait Resource: Sized + 'static {
     /// Those of the ids that exist in scope.
     fn known_ids(conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>>;
 
+    /// The versions of those of the ids that exist, for the service itself: it has written them.
+    fn versions(conn: &mut AnyConnection, ids: &[Id]) -> Result<Vec<(Id, i32)>>;
+
     /// Writes new records and returns them in the same order. Faults carry pointers that begin with the draft's
     /// index: `/0/team_id`. Checks that whatever a draft refers to is in scope.
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>>;
@@ -160,6 +163,24 @@ macro_rules! reads {
         $crate::web::reads!($table);
     };
     ($table:ident, $row:ident => $shown:ident) => {
+        $crate::web::reads!(@shown $table, $row => $shown);
+        $crate::web::reads!($table);
+    };
+    // Of what is added and never changed.
+    ($table:ident, $row:ident => $shown:ident, unversioned) => {
+        $crate::web::reads!(@shown $table, $row => $shown);
+        $crate::web::reads!(@all $table);
+
+        fn versions(
+            conn: &mut $crate::db::AnyConnection,
+            ids: &[$crate::types::Id],
+        ) -> $crate::error::Result<Vec<($crate::types::Id, i32)>> {
+            let known: Vec<$crate::types::Id> =
+                $table::table.filter($table::id.eq_any(ids.to_vec())).select($table::id).load(conn)?;
+            Ok(known.into_iter().map(|id| (id, 1)).collect())
+        }
+    };
+    (@shown $table:ident, $row:ident => $shown:ident) => {
         fn page(
             conn: &mut $crate::db::AnyConnection,
             scope: &$crate::policy::Scope,
@@ -178,10 +199,18 @@ macro_rules! reads {
             let row = query(scope, &Self::Filter::default()).filter($table::id.eq(id)).select($row::as_select()).first(conn)?;
             $shown(conn, vec![row])?.pop().ok_or_else($crate::error::Error::not_found)
         }
-
-        $crate::web::reads!($table);
     };
     ($table:ident) => {
+        $crate::web::reads!(@all $table);
+
+        fn versions(
+            conn: &mut $crate::db::AnyConnection,
+            ids: &[$crate::types::Id],
+        ) -> $crate::error::Result<Vec<($crate::types::Id, i32)>> {
+            Ok($table::table.filter($table::id.eq_any(ids.to_vec())).select(($table::id, $table::version)).load(conn)?)
+        }
+    };
+    (@all $table:ident) => {
         fn count(
             conn: &mut $crate::db::AnyConnection,
             scope: &$crate::policy::Scope,

@@ -42,10 +42,13 @@ pub struct Shown {
 }
 
 /// What became of one row of an import.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Written {
-    Created,
-    Updated,
+    /// With the draft that would make it what it was, and its version since.
+    Updated {
+        before: Value,
+        version: i32,
+    },
     Unchanged,
 }
 
@@ -76,9 +79,13 @@ pub trait Verbs: Send + Sync {
     /// Those in scope, and those that organizations above share with it.
     fn known_ids(&self, conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>>;
     /// New records of an import: all of these, or the faults with pointers that begin with the row's place here.
-    fn import_new(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: &[Value]) -> Result<()>;
+    fn import_new(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: &[Value]) -> Result<Vec<Id>>;
     /// One row of an import over the record that has its code.
     fn import_over(&self, tx: &mut Tx<'_>, scope: &Scope, id: Id, row: &Value) -> Result<Written>;
+    /// The versions of those of the records that there are, for who knows their ids already.
+    fn versions(&self, conn: &mut AnyConnection, ids: &[Id]) -> Result<Vec<(Id, i32)>>;
+    /// Makes a record again what a draft of it said.
+    fn restore(&self, tx: &mut Tx<'_>, scope: &Scope, id: Id, draft: &Value) -> Result<()>;
     fn describe(&self, document: &mut Value);
 }
 
@@ -164,8 +171,8 @@ impl<R: Resource> Of<R> {
         Ok(views)
     }
 
-    /// The draft that a patch makes of a record; `None` where that is what the record says already.
-    fn changed(&self, tx: &mut Tx<'_>, before: &R::View, patch: &Value) -> Result<Option<R::Draft>> {
+    /// The draft that a patch makes of a record, and the one that it is; `None` where these are the same.
+    fn changed(&self, tx: &mut Tx<'_>, before: &R::View, patch: &Value) -> Result<Option<(R::Draft, Value)>> {
         let present = R::draft(tx, before)?;
         let present = serde_json::to_value(&present).map_err(Error::internal)?;
         let mut wanted = present.clone();
@@ -178,16 +185,20 @@ impl<R: Resource> Of<R> {
         Error::unless_empty(faults)?;
         let draft = R::settled(draft.ok_or_else(|| Error::internal("a draft without faults was not read"))?);
         let settled = serde_json::to_value(&draft).map_err(Error::internal)?;
-        Ok((settled != present).then_some(draft))
+        Ok((settled != present).then_some((draft, present)))
     }
 
-    /// Merges into the present record and saves; `None` when that changes nothing.
-    fn merge(&self, tx: &mut Tx<'_>, scope: &Scope, before: &R::View, patch: &Value) -> Result<Option<R::View>> {
-        let Some(draft) = self.changed(tx, before, patch)? else { return Ok(None) };
+    /// Merges into the present record and saves; `None` when that changes nothing. With it the draft that it was.
+    fn merge(&self, tx: &mut Tx<'_>, scope: &Scope, before: &R::View, patch: &Value) -> Result<Option<(R::View, Value)>> {
+        let Some((draft, was)) = self.changed(tx, before, patch)? else { return Ok(None) };
+        Ok(Some((self.update(tx, scope, before, draft)?, was)))
+    }
+
+    fn update(&self, tx: &mut Tx<'_>, scope: &Scope, before: &R::View, draft: R::Draft) -> Result<R::View> {
         let after = R::update(tx, scope, before, draft)?;
         let changes = difference(before, &after)?;
         tx.audit(Action::Update.code(), R::NAME, Some(after.id()), after.organization_id(), Some(&changes)).about(after.person_id());
-        Ok(Some(after))
+        Ok(after)
     }
 }
 
@@ -406,7 +417,7 @@ impl<R: Resource> Verbs for Of<R> {
             return Err(not_offered::<R>(&before, Action::Update));
         }
         match self.merge(tx, scope, &before, patch)? {
-            Some(after) => self.show(actor, &after),
+            Some((after, _)) => self.show(actor, &after),
             None => self.show(actor, &before),
         }
     }
@@ -471,9 +482,25 @@ impl<R: Resource> Verbs for Of<R> {
         R::known_ids(conn, &Self::readable(scope), ids)
     }
 
-    fn import_new(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: &[Value]) -> Result<()> {
+    fn import_new(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: &[Value]) -> Result<Vec<Id>> {
         let drafts = self.read_drafts(drafts)?;
-        self.insert(tx, scope, drafts)?;
+        Ok(self.insert(tx, scope, drafts)?.iter().map(Viewed::id).collect())
+    }
+
+    fn versions(&self, conn: &mut AnyConnection, ids: &[Id]) -> Result<Vec<(Id, i32)>> {
+        R::versions(conn, ids)
+    }
+
+    fn restore(&self, tx: &mut Tx<'_>, scope: &Scope, id: Id, draft: &Value) -> Result<()> {
+        let before = R::find(tx.conn, scope, id)?;
+        if !R::offers(&before).contains(&Action::Update) {
+            return Err(not_offered::<R>(&before, Action::Update));
+        }
+        let mut faults = Vec::new();
+        let draft = self.read_draft(draft, "", &mut faults);
+        Error::unless_empty(faults)?;
+        let draft = draft.ok_or_else(|| Error::internal("a draft without faults was not read"))?;
+        self.update(tx, scope, &before, draft)?;
         Ok(())
     }
 
@@ -493,7 +520,10 @@ impl<R: Resource> Verbs for Of<R> {
             let changed = self.changed(tx, &before, row)?;
             return if changed.is_none() { Ok(Written::Unchanged) } else { Err(not_offered::<R>(&before, Action::Update)) };
         }
-        Ok(if self.merge(tx, scope, &before, row)?.is_some() { Written::Updated } else { Written::Unchanged })
+        Ok(match self.merge(tx, scope, &before, row)? {
+            Some((after, before)) => Written::Updated { before, version: after.version() },
+            None => Written::Unchanged,
+        })
     }
 
     fn describe(&self, document: &mut Value) {

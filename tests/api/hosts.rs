@@ -135,9 +135,11 @@ impl Host {
         let serving = service.clone();
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
+                let at_work = serving.jobs.start(&serving.db);
                 let server = app::serve(serving, listener, 1, 4).expect("a server");
                 tell.send(server.handle()).expect("told");
                 let _ = server.await;
+                drop(at_work);
             });
         });
         let handle = told.recv().expect("a handle");
@@ -305,7 +307,8 @@ impl<'a> Client<'a> {
         );
         body.extend_from_slice(csv);
         body.extend_from_slice(b"\r\n--b0und--\r\n");
-        let headers = [("Content-Type", "multipart/form-data; boundary=b0und"), ("Idempotency-Key", key.as_str())];
+        // Longer than any test is patient: what comes is the end of it.
+        let headers = [("Content-Type", "multipart/form-data; boundary=b0und"), ("Idempotency-Key", key.as_str()), ("Prefer", "wait=60")];
         self.send("POST", "/api/v1/imports", &headers, Some(&body))
     }
 

@@ -344,7 +344,10 @@ fn a_budget_is_kept() {
         assert_eq!((refused.status, refused.code()), (409, "conflict"), "{refused:?}");
         let figures = &refused.body["budgets"][0];
         assert_eq!([&figures["planned_fen"], &figures["given_fen"], &figures["wanted_fen"]], [&json!(700), &json!(600), &json!(101)]);
-        assert!(["7.00 元", "1.01 元"].iter().all(|figure| refused.body["detail"].as_str().is_some_and(|detail| detail.contains(figure))), "{refused:?}");
+        assert!(
+            ["7.00 元", "1.01 元"].iter().all(|figure| refused.body["detail"].as_str().is_some_and(|detail| detail.contains(figure))),
+            "{refused:?}"
+        );
         assert_eq!(clerk.get(&beyond).body["state"], "submitted");
         // What fits to the fen is approved.
         approved(&clerk, &leader, &of(100, "own"));
@@ -373,7 +376,11 @@ fn a_budget_is_kept() {
         let changed = finance.patch(&budget, &tag(), &json!({"planned_fen": 900}));
         assert_eq!((changed.status, &changed.body["left_fen"]), (200, &json!(699)), "{changed:?}");
         // Made after the fact, a budget covers the facts.
-        let late = approved(&clerk, &leader, &json!({"organization_id": zz, "programme_id": programme.id(), "people": 1, "amount_fen": 500, "channel": "own", "year": 2021}));
+        let late = approved(
+            &clerk,
+            &leader,
+            &json!({"organization_id": zz, "programme_id": programme.id(), "people": 1, "amount_fen": 500, "channel": "own", "year": 2021}),
+        );
         let small = json!({"organization_id": zz, "year": 2021, "programme_kind": "hardship", "planned_fen": 499});
         assert_eq!(finance.post("/api/v1/budgets", &small).faults(), [("/planned_fen", "below_what_is_given")], "{late}");
         clean(host);

@@ -1,8 +1,8 @@
 //! Many hands on the same money at once: each step of each disbursement is taken once, a budget never covers more than it
 //! has, and whoever is too late is told so and not that the service has failed.
 
-use std::sync::{Barrier, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -38,8 +38,7 @@ fn each_step_is_taken_once_and_the_budget_is_kept() {
         let paths: Vec<String> = (0..2 * tries.div_ceil(ROUND)).map(|_| submitted(&clerk, &draft)).collect();
         let paid = own.paid("2022-06-17").to_string();
         let reversed = json!({"reason": "退回", "reversed_on": "2022-06-20"}).to_string();
-        let steps: [(&str, &Client<'_>, &str); 3] =
-            [("approve", &leader, "{}"), ("pay", &finance, &paid), ("reverse", &other, &reversed)];
+        let steps: [(&str, &Client<'_>, &str); 3] = [("approve", &leader, "{}"), ("pay", &finance, &paid), ("reverse", &other, &reversed)];
         // How often each step of each disbursement was taken.
         let taken: Vec<[AtomicUsize; 3]> = paths.iter().map(|_| Default::default()).collect();
         let (refused, over, wrong) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::new(Vec::<String>::new()));

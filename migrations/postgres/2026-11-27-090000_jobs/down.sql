@@ -1,0 +1,17 @@
+DROP TABLE import_outcomes;
+DROP TABLE import_files;
+DROP INDEX imports_own;
+DROP INDEX imports_repeats;
+DROP INDEX imports_file;
+CREATE INDEX imports_actor ON imports (actor_id);
+UPDATE imports SET repeats_id = NULL;
+DELETE FROM imports WHERE outcome IS NULL;
+ALTER TABLE imports DROP COLUMN undone_at;
+ALTER TABLE imports DROP COLUMN finished_at;
+ALTER TABLE imports DROP COLUMN repeats_id;
+ALTER TABLE imports DROP COLUMN last_row;
+ALTER TABLE imports DROP COLUMN found;
+ALTER TABLE imports DROP COLUMN options;
+ALTER TABLE imports DROP COLUMN file_bytes;
+ALTER TABLE imports ALTER COLUMN outcome SET NOT NULL;
+DROP TABLE jobs;

@@ -1,0 +1,181 @@
+//! An import at work.
+//!
+//! With `on_error=abort` it is one transaction: whoever dies in the middle has done nothing, and it is begun again. With
+//! `skip`, each thousand rows are one, which ends with the row that was reached; it goes on from there.
+
+use std::fs::File;
+
+use diesel::prelude::*;
+use serde_json::json;
+
+use super::outcomes::{self, Spool};
+use super::run::{Import, OnError, Order, Outcome, Report};
+use super::store::{self, Row};
+use crate::auth;
+use crate::db::{Db, Tx};
+use crate::error::{Code, Error, Result};
+use crate::files::read::{self, Limits, Table};
+use crate::jobs::{self, Job, JobState, Progress};
+use crate::policy::{Action, Scope};
+use crate::schema::imports as t;
+use crate::types::{Id, TextEnum};
+use crate::web::verbs::{self, Verbs};
+
+/// What an import needs before its first row.
+struct Work {
+    row: Row,
+    verbs: &'static dyn Verbs,
+    scope: Scope,
+    order: Order,
+    file: File,
+}
+
+/// Runs an import to its end, whatever that is.
+pub fn run(db: &Db, job: &Job, progress: &Progress, lease_seconds: i64) -> Result<()> {
+    let work = prepared(db, job)?;
+    let ended = if work.order.on_error == OnError::Skip && !work.order.dry_run {
+        by_pieces(db, job, progress, &work, lease_seconds)
+    } else {
+        as_a_whole(db, job, progress, &work)
+    };
+    match progress.cancelled_by() {
+        Some(by) if ended.is_err() => cancelled(db, job, by),
+        _ => ended,
+    }
+}
+
+fn prepared(db: &Db, job: &Job) -> Result<Work> {
+    let row = db.run(true, |conn| store::find(conn, job.record_id))?;
+    let verbs = verbs::named(&row.resource).ok_or_else(Error::not_found)?;
+    // Who may no longer import doesn't, though they might when they asked.
+    let actor = db.run(true, |conn| auth::standing_of(conn, job.actor_id))?;
+    let scope = actor.may(verbs.area(), Action::Import)?;
+    let order = Order { mode: row.mode, dry_run: row.dry_run, on_error: row.on_error, language: job.language.into() };
+    let file = store::file(db, row.id)?
+        .ok_or_else(|| Error::because(Code::Conflict, "文件已过保存期，请重新上传", "the file is kept no longer; send it again"))?;
+    Ok(Work { row, verbs, scope, order, file })
+}
+
+impl Work {
+    fn table(&self) -> Result<Table> {
+        read::open(self.file.try_clone().map_err(Error::internal)?, self.row.file_name.as_deref(), &Limits::default())
+    }
+}
+
+/// One transaction. A dry run is rolled back, and so is what has faults; what is told of them comes in another.
+fn as_a_whole(db: &Db, job: &Job, progress: &Progress, work: &Work) -> Result<()> {
+    let mut deed = job.deed();
+    deed.rolled_back = work.order.dry_run;
+    let mut told: Option<(Report, Spool)> = None;
+    let done = db.write_background(&deed, |tx| {
+        told = None;
+        let mut table = work.table()?;
+        let mut import = Import::open(work.verbs, &work.scope, work.order, &mut table)?;
+        let mut spool = Spool::new()?;
+        while let Some(rows) = import.read_piece(&mut table)? {
+            progress.go_on()?;
+            import.write(tx, rows)?;
+            spool.push(tx.vault, work.row.id, &import.take_piece())?;
+            progress.tell(import.counted(), table.part());
+        }
+        let report = import.finish();
+        if work.order.dry_run || report.outcome == Outcome::Failed {
+            told = Some((report, spool));
+            return if work.order.dry_run { Ok(()) } else { Err(Error::new(Code::ValidationFailed)) };
+        }
+        ended(tx, job, &work.row, &report, Some((&mut spool, 0)))
+    });
+    match told {
+        None => done,
+        Some((report, mut spool)) => db.write_background(&job.deed(), |tx| ended(tx, job, &work.row, &report, Some((&mut spool, 0)))),
+    }
+}
+
+/// A transaction for each piece, which leaves behind where it ended.
+fn by_pieces(db: &Db, job: &Job, progress: &Progress, work: &Work, lease_seconds: i64) -> Result<()> {
+    let mut table = work.table()?;
+    let mut import = Import::open(work.verbs, &work.scope, work.order, &mut table)?;
+    import.resume(&mut table, &work.row)?;
+    progress.resume(import.counted());
+    let mut position = db.run(true, |conn| outcomes::pieces(conn, work.row.id))?;
+    while let Some(rows) = import.read_piece(&mut table)? {
+        progress.go_on()?;
+        let before = import.stand();
+        db.write_background(&job.deed(), |tx| {
+            import.go_back_to(&before);
+            import.write(tx, rows.clone())?;
+            let piece = import.take_piece();
+            outcomes::keep(tx, work.row.id, position, &piece)?;
+            reached(tx, &work.row, import.report(), import.last_row())?;
+            jobs::hold(tx, job, lease_seconds)
+        })?;
+        position += 1;
+        progress.tell(import.counted(), table.part());
+    }
+    let report = import.finish();
+    db.write_background(&job.deed(), |tx| ended(tx, job, &work.row, &report, None))
+}
+
+/// Notes how far an import is.
+fn reached(tx: &mut Tx<'_>, row: &Row, report: &Report, last_row: u64) -> Result<()> {
+    diesel::update(t::table.find(row.id))
+        .set((
+            t::rows_read.eq(report.rows_read),
+            t::rows_created.eq(report.rows_created),
+            t::rows_updated.eq(report.rows_updated),
+            t::rows_unchanged.eq(report.rows_unchanged),
+            t::rows_failed.eq(report.rows_failed),
+            t::faults.eq(serde_json::to_string(&(report.faults_total, &report.faults)).map_err(Error::internal)?),
+            t::last_row.eq(i64::try_from(last_row).unwrap_or(i64::MAX)),
+            t::version.eq(t::version + 1),
+            t::updated_at.eq(tx.now),
+        ))
+        .execute(tx.conn)?;
+    Ok(())
+}
+
+/// Ends an import and its job.
+fn ended(tx: &mut Tx<'_>, job: &Job, row: &Row, report: &Report, spool: Option<(&mut Spool, i32)>) -> Result<()> {
+    if let Some((spool, first)) = spool {
+        spool.keep(tx, row.id, first)?;
+    }
+    reached(tx, row, report, u64::try_from(row.last_row).unwrap_or_default())?;
+    diesel::update(t::table.find(row.id)).set((t::outcome.eq(report.outcome), t::finished_at.eq(tx.now))).execute(tx.conn)?;
+    if matches!(report.outcome, Outcome::Completed | Outcome::CompletedWithFaults) {
+        noted(tx, row, report);
+    }
+    jobs::finish(tx, job, JobState::Done, None)
+}
+
+fn noted(tx: &mut Tx<'_>, row: &Row, report: &Report) {
+    let detail = json!({
+        "resource": row.resource, "file_sha256": row.file_sha256, "rows_read": report.rows_read,
+        "rows_created": report.rows_created, "rows_updated": report.rows_updated, "rows_failed": report.rows_failed,
+    });
+    tx.audit(Action::Import.code(), "imports", Some(row.id), None, Some(&detail));
+}
+
+/// An import that could not be done at all: its file can't be read to the end, or its owner may do it no longer.
+pub fn failed(tx: &mut Tx<'_>, job: &Job, error: &Error) -> Result<()> {
+    diesel::update(t::table.find(job.record_id))
+        .set((t::outcome.eq(Outcome::Failed), t::finished_at.eq(tx.now), t::version.eq(t::version + 1), t::updated_at.eq(tx.now)))
+        .execute(tx.conn)?;
+    jobs::finish(tx, job, JobState::Failed, Some(error))
+}
+
+/// What was kept so far stays, and is told.
+fn cancelled(db: &Db, job: &Job, by: Id) -> Result<()> {
+    db.write_background(&job.deed(), |tx| {
+        cancel(tx, job.record_id, by)?;
+        jobs::finish(tx, job, JobState::Cancelled, None)
+    })
+}
+
+/// Ends an import that somebody no longer wants.
+pub fn cancel(tx: &mut Tx<'_>, import_id: Id, by: Id) -> Result<()> {
+    diesel::update(t::table.find(import_id))
+        .set((t::outcome.eq(Outcome::Cancelled), t::finished_at.eq(tx.now), t::version.eq(t::version + 1), t::updated_at.eq(tx.now)))
+        .execute(tx.conn)?;
+    tx.audit(Action::Cancel.code(), "imports", Some(import_id), None, Some(&json!({"cancelled_by": by})));
+    Ok(())
+}

@@ -68,6 +68,7 @@
 pub mod app;
 pub mod audit;
 pub mod auth;
+pub mod client;
 pub mod config;
 pub mod db;
 pub mod demo;

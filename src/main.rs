@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use futures_util::future::{Either, select};
+use indicatif::{ProgressBar, ProgressStyle};
 use yiyong::app::{self, Service};
 use yiyong::audit::api::{CheckpointQuery, checkpoints_of};
 use yiyong::audit::seal::{Checkpoint, read_kept};
 use yiyong::audit::verify::{self, Asked};
 use yiyong::auth::UserKind;
 use yiyong::auth::operator::{self, NewOperatorUser};
+use yiyong::client::import::{Ended, ImportArguments, Order};
+use yiyong::client::{Client, Credentials, Failure, FormFile};
 use yiyong::config::{self, Config};
 use yiyong::db::migrations;
 use yiyong::demo::{self, Account};
@@ -47,6 +50,9 @@ enum Command {
     Reseal,
     /// Ask the server on this machine whether it lives: for a container's health check.
     Health,
+    /// Import a file over HTTP and follow it to its end. Exit codes: 0 every row is there, 1 refused, 2 wrong arguments, 3 the
+    /// service can't be reached, 4 some rows were left out.
+    Import(ImportArguments),
     /// Print the OpenAPI document.
     Openapi,
     /// The audit log: whether it is whole, and what to keep elsewhere.
@@ -97,7 +103,10 @@ enum UserCommand {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // A line per request would break the progress bar to pieces.
-    logging::start(if matches!(cli.command, Command::Demo) { "warn" } else { "info" });
+    logging::start(if matches!(cli.command, Command::Demo | Command::Import(_)) { "warn" } else { "info" });
+    if let Command::Import(arguments) = &cli.command {
+        return ExitCode::from(import(arguments) as u8);
+    }
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -111,6 +120,8 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), String> {
     match command {
         Command::Openapi => print(&app::document()),
+        // It has exit codes of its own.
+        Command::Import(_) => Ok(()),
         Command::Migrate => {
             let config = Config::from_env()?;
             for step in migrate(&config)? {
@@ -185,6 +196,65 @@ fn run(command: Command) -> Result<(), String> {
             let user = NewOperatorUser { name, username, kind, role, organization_code: organization, password };
             let id = operator::create_user(&service.db, &user).map_err(told)?;
             writeln!(std::io::stdout(), "created user {id}").map_err(|e| e.to_string())
+        }
+    }
+}
+
+/// Imports a file as a machine client, and tells what came of it.
+fn import(arguments: &ImportArguments) -> Ended {
+    let say = |line: &str| {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    };
+    let secret = zeroize::Zeroizing::new(std::env::var("YIYONG_CLIENT_SECRET").unwrap_or_default());
+    let token = zeroize::Zeroizing::new(std::env::var("YIYONG_TOKEN").unwrap_or_default());
+    let credentials = match (token.is_empty(), arguments.client_id.is_empty() || secret.is_empty()) {
+        (false, _) => Credentials::Token(token),
+        (true, false) => Credentials::Client { id: arguments.client_id.clone(), secret },
+        (true, true) => {
+            say("yiyong: give YIYONG_CLIENT_ID and YIYONG_CLIENT_SECRET of a machine client, or YIYONG_TOKEN");
+            return Ended::Refused;
+        }
+    };
+    let style = ProgressStyle::with_template("{bar:40} {percent:>3} % {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(100).with_style(style);
+    let order = Order {
+        file: FormFile::OnDisk(&arguments.file),
+        parts: &[
+            ("resource", &arguments.resource),
+            ("mode", &arguments.mode),
+            ("on_error", &arguments.on_error),
+            ("dry_run", if arguments.dry_run { "true" } else { "false" }),
+            ("repeat", if arguments.repeat { "true" } else { "false" }),
+        ],
+        // Of this run: whatever gets lost on the way is asked for again and done once.
+        key: &yiyong::types::new_code(),
+    };
+    let look = |import: &serde_json::Value| {
+        let progress = &import["progress"];
+        bar.set_position(progress["percent"].as_u64().unwrap_or_default());
+        bar.set_message(format!("{} rows, {}/s", progress["rows_read"], progress["rows_per_second"]));
+    };
+    let ended = Client::sign_in(&arguments.server, credentials).and_then(|client| client.import(&order, look));
+    bar.finish_and_clear();
+    match ended {
+        Ok(import) => {
+            if print(&import).is_err() {
+                return Ended::Unreachable;
+            }
+            match import["outcome"].as_str() {
+                Some("completed" | "would_complete") => Ended::Whole,
+                Some("completed_with_faults") => Ended::InPart,
+                _ => Ended::Refused,
+            }
+        }
+        Err(failure) => {
+            say(&format!("yiyong: {failure}"));
+            let Failure::Refused { status, problem } = failure else { return Ended::Unreachable };
+            for fault in problem["faults"].as_array().into_iter().flatten().take(20) {
+                let text = |name: &str| fault[name].as_str().unwrap_or_default();
+                say(&format!("  {}:{}  {} {}", fault["row"], text("column"), text("code"), text("message")));
+            }
+            if status >= 500 { Ended::Unreachable } else { Ended::Refused }
         }
     }
 }

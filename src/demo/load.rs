@@ -9,6 +9,8 @@ use zeroize::Zeroizing;
 use super::{FILES, Fixture};
 use crate::auth::UserKind;
 use crate::auth::operator::{self, NewOperatorUser};
+use crate::client::import::Order;
+use crate::client::{Client, Credentials, Failure, FormFile, Sent};
 use crate::db::Db;
 use crate::policy::Role;
 use crate::types::TextEnum;
@@ -47,53 +49,54 @@ pub fn load(db: &Db, base: &str) -> Result<Vec<Account>, String> {
     let steps = FILES.len() as u64 + 3;
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}").map_err(|e| e.to_string())?;
     let progress = ProgressBar::new(steps).with_style(style);
-    let step = |what: &'static str| {
+    let stage = |what: &'static str| {
         progress.set_message(what);
         progress.inc(1);
     };
 
-    step("platform");
+    stage("platform");
     let mut accounts = vec![account(db, PLACES[0])?];
-    let platform = Script::sign_in(base, &accounts[0])?;
+    let platform = sign_in(base, &accounts[0])?;
     let root = json!({"code": "hn", "name": "河南省见义勇为基金会", "kind": "provincial_foundation"});
-    platform.post("/api/v1/organizations", &root)?;
+    platform.post("/api/v1/organizations", &root).map_err(told)?;
     accounts.push(account(db, PLACES[1])?);
-    let importer = Script::sign_in(base, &accounts[1])?;
+    let importer = sign_in(base, &accounts[1])?;
     for file in FILES {
-        step(file.resource);
-        importer.import(file)?;
+        stage(file.resource);
+        import(&importer, file)?;
     }
-    step("accounts");
+    stage("accounts");
     for place in &PLACES[2..] {
         accounts.push(account(db, *place)?);
     }
     // A volunteer and a hero's family see what is their own, so they are told who they are.
     for (role, records) in [(Role::Volunteer, "volunteers?code=zz-v0001"), (Role::HeroFamily, "heroes?sort=code&limit=1")] {
-        let person = importer.get(&format!("/api/v1/{records}"))?["items"][0]["person_id"].clone();
+        let person = importer.get(&format!("/api/v1/{records}")).map_err(told)?["items"][0]["person_id"].clone();
         let username = username(role);
-        let user = platform.get(&format!("/api/v1/users?username={username}"))?["items"][0].clone();
+        let user = platform.get(&format!("/api/v1/users?username={username}")).map_err(told)?["items"][0].clone();
         let path = format!("/api/v1/users/{}", user["id"].as_str().unwrap_or_default());
-        platform.call(Method::PATCH, &path, &json!({"person_id": person}), &[("If-Match", &format!("\"{}\"", user["version"]))])?;
+        let version = format!("\"{}\"", user["version"]);
+        platform.call(Method::PATCH, &path, &[("If-Match", &version)], &Sent::Json(&json!({"person_id": person}))).map_err(told)?;
     }
-    step("disbursements");
+    stage("disbursements");
     let of = |role: Role| accounts.iter().find(|account| account.role == role).ok_or_else(|| format!("no account of {}", role.code()));
-    let (leader, finance) = (Script::sign_in(base, of(Role::Leader)?)?, Script::sign_in(base, of(Role::Finance)?)?);
+    let (leader, finance) = (sign_in(base, of(Role::Leader)?)?, sign_in(base, of(Role::Finance)?)?);
     // What the city's association gives of its own comes out of its fund; what is there was prepared by one and is posted
     // by another.
-    let one = |path: &str| importer.get(path).map(|page| page["items"][0].clone());
+    let one = |path: &str| importer.get(path).map(|page| page["items"][0].clone()).map_err(told);
     let (voucher, account, fund) = (
         one("/api/v1/vouchers?code=zz-2022-opening")?,
         one("/api/v1/accounts?code=zz-bank")?,
         one("/api/v1/accounts?code=zz-unrestricted")?,
     );
     let voucher = format!("/api/v1/vouchers/{}", voucher["id"].as_str().unwrap_or_default());
-    importer.step(&voucher, "submit", &json!({}))?;
-    leader.step(&voucher, "post", &json!({}))?;
-    let drafts = importer.get("/api/v1/disbursements?state=draft&limit=200")?;
+    step(&importer, &voucher, "submit", &json!({}))?;
+    step(&leader, &voucher, "post", &json!({}))?;
+    let drafts = importer.get("/api/v1/disbursements?state=draft&limit=200").map_err(told)?;
     for draft in drafts["items"].as_array().into_iter().flatten() {
         let path = format!("/api/v1/disbursements/{}", draft["id"].as_str().unwrap_or_default());
-        importer.step(&path, "submit", &json!({}))?;
-        leader.step(&path, "approve", &json!({}))?;
+        step(&importer, &path, "submit", &json!({}))?;
+        step(&leader, &path, "approve", &json!({}))?;
         // The source says no day: by the end of the year at the latest.
         match draft["form"].as_str() {
             Some("cash") => {
@@ -102,9 +105,9 @@ pub fn load(db: &Db, base: &str) -> Result<Vec<Account>, String> {
                     paid["fund_id"] = fund["id"].clone();
                     paid["account_id"] = account["id"].clone();
                 }
-                finance.step(&path, "pay", &paid)?
+                step(&finance, &path, "pay", &paid)?
             }
-            _ => finance.step(&path, "deliver", &json!({"delivered_on": null}))?,
+            _ => step(&finance, &path, "deliver", &json!({"delivered_on": null}))?,
         };
     }
     progress.finish_and_clear();
@@ -134,86 +137,32 @@ fn account(db: &Db, (role, organization): (Role, Option<&'static str>)) -> Resul
     Ok(Account { role, label_zh, username: user.username, password, organization })
 }
 
-/// A script that talks to the service as one user.
-struct Script {
-    agent: ureq::Agent,
-    base: String,
-    token: String,
+/// Signs in with an account.
+fn sign_in(base: &str, account: &Account) -> Result<Client, String> {
+    let (name, secret) = (account.username.clone(), account.password.clone());
+    let credentials = match account.role {
+        Role::Service => Credentials::Client { id: name, secret },
+        _ => Credentials::Password { username: name, password: secret },
+    };
+    Client::sign_in(base, credentials).map_err(told)
 }
 
-impl Script {
-    fn sign_in(base: &str, account: &Account) -> Result<Self, String> {
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let mut script = Self { agent, base: base.to_owned(), token: String::new() };
-        let (name, password) = (&account.username, account.password.as_str());
-        let tokens = if account.role == Role::Service {
-            let credentials = json!({"grant_type": "client_credentials", "client_id": name, "client_secret": password});
-            script.post("/api/v1/auth/token", &credentials)?
-        } else {
-            script.post("/api/v1/auth/login", &json!({"username": name, "password": password}))?
-        };
-        script.token = tokens["access_token"].as_str().unwrap_or_default().to_owned();
-        Ok(script)
-    }
+/// A step of a workflow; the record and the step make a key that is the same however often it is tried.
+fn step(client: &Client, path: &str, action: &str, body: &Value) -> Result<Value, String> {
+    let path = format!("{path}/{action}");
+    client.call(Method::POST, &path, &[("Idempotency-Key", &path)], &Sent::Json(body)).map(|(_, record)| record).map_err(told)
+}
 
-    fn get(&self, path: &str) -> Result<Value, String> {
-        self.send(Method::GET, path, &[], &[])
-    }
+fn import(client: &Client, file: &Fixture) -> Result<(), String> {
+    let name = format!("{}.csv", file.resource);
+    let order = Order {
+        file: FormFile::Inline { name: &name, bytes: file.csv },
+        parts: &[("resource", file.resource), ("mode", "upsert")],
+        key: &format!("demo-{}", file.resource),
+    };
+    client.import(&order, |_| ()).map(|_| ()).map_err(told)
+}
 
-    fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
-        self.call(Method::POST, path, body, &[])
-    }
-
-    fn call(&self, method: Method, path: &str, body: &Value, headers: &[(&str, &str)]) -> Result<Value, String> {
-        self.send(method, path, &[headers, &[("Content-Type", "application/json")]].concat(), body.to_string().as_bytes())
-    }
-
-    /// A step of a workflow; the record and the step make a key that is the same however often it is tried.
-    fn step(&self, path: &str, action: &str, body: &Value) -> Result<Value, String> {
-        let path = format!("{path}/{action}");
-        self.call(Method::POST, &path, body, &[("Idempotency-Key", &path)])
-    }
-
-    fn import(&self, file: &Fixture) -> Result<Value, String> {
-        const BOUNDARY: &str = "a-line-that-no-table-holds";
-        let mut body = Vec::new();
-        for (name, value) in [("resource", file.resource), ("mode", "upsert")] {
-            body.extend(format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").into_bytes());
-        }
-        body.extend(
-            format!(
-                "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}.csv\"\r\nContent-Type: text/csv\r\n\r\n",
-                file.resource
-            )
-            .into_bytes(),
-        );
-        body.extend_from_slice(file.csv);
-        body.extend(format!("\r\n--{BOUNDARY}--\r\n").into_bytes());
-        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
-        let key = format!("demo-{}", file.resource);
-        self.send(Method::POST, "/api/v1/imports", &[("Content-Type", &kind), ("Idempotency-Key", &key)], &body)
-    }
-
-    fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Value, String> {
-        let what = format!("{method} {path}");
-        let told = |error: &dyn std::fmt::Display| format!("{what}: {error}");
-        let mut request = ureq::http::Request::builder().method(method.clone()).uri(format!("{}{path}", self.base));
-        if !self.token.is_empty() {
-            request = request.header("Authorization", format!("Bearer {}", self.token));
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let answer = if method == Method::GET {
-            self.agent.run(request.body(()).map_err(|e| told(&e))?)
-        } else {
-            self.agent.run(request.body(body).map_err(|e| told(&e))?)
-        };
-        let mut answer = answer.map_err(|e| told(&e))?;
-        let text = answer.body_mut().read_to_string().map_err(|e| told(&e))?;
-        if !answer.status().is_success() {
-            return Err(told(&text));
-        }
-        serde_json::from_str(&text).map_err(|e| told(&e))
-    }
+fn told(failure: Failure) -> String {
+    failure.to_string()
 }

@@ -404,3 +404,58 @@ fn what_is_kept_of_a_file_is_sealed() {
         }
     });
 }
+
+/// `yiyong import` and fifteen lines of Python do what a clerk does: the file is sent once, followed to its end, and the exit
+/// code tells a script what came of it.
+#[test]
+fn a_script_imports_a_file() {
+    on_each_database(|host| {
+        host.planted();
+        host.user("importer", Role::Service, Some("zz"));
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("teams.csv");
+        let import = |csv: &str, arguments: &[&str]| {
+            std::fs::write(&file, csv).expect("written");
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_yiyong"));
+            command.args(["import", "--resource", "volunteer-teams", "--server", &host.base]).args(arguments).arg(&file);
+            command.env("YIYONG_CLIENT_ID", "importer").env("YIYONG_CLIENT_SECRET", crate::hosts::password_of(UserKind::Service));
+            let output = command.output().expect("a process");
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            (output.status.code().expect("a code"), report, String::from_utf8_lossy(&output.stderr).into_owned())
+        };
+        let (code, report, said) = import(&teams("t", 0..3), &["--dry-run"]);
+        assert_eq!((code, &report["outcome"]), (0, &json!("would_complete")), "{said}");
+        let (code, report, said) = import(&teams("t", 0..3), &[]);
+        assert_eq!((code, &report["rows_created"]), (0, &json!(3)), "{said}");
+        let (code, _, said) = import(&teams("t", 0..3), &[]);
+        assert!(code == 1 && said.contains("already_exists"), "{code}: {said}");
+        let wrong = teams("u", 0..2) + "u9,nowhere,school,2022-05-01\n";
+        let (code, _, said) = import(&wrong, &[]);
+        assert!(code == 1 && said.contains("4:organization_code  unknown_reference"), "{code}: {said}");
+        let (code, report, said) = import(&wrong, &["--on-error", "skip", "--mode", "upsert"]);
+        assert_eq!((code, &report["rows_created"], &report["rows_failed"]), (4, &json!(2), &json!(1)), "{said}");
+        assert_eq!(import("colour\nred\n", &[]).0, 1);
+        let (code, _, said) = import(&teams("v", 0..1), &["--client-id", "nobody"]);
+        assert!(code == 1 && said.contains("401"), "{code}: {said}");
+
+        // The README's Python, as it stands there.
+        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("the README");
+        let script = readme.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a script");
+        assert!(script.lines().count() <= 15, "{script}");
+        let Ok(python) = std::process::Command::new("python3").arg("--version").output() else {
+            eprintln!("NOT TESTED: there is no python3 for the script of the README");
+            return;
+        };
+        assert!(python.status.success());
+        let file = folder.path().join("more.csv");
+        std::fs::write(&file, teams("w", 0..3)).expect("written");
+        let output = std::process::Command::new("python3")
+            .args(["-c", script, &host.base, "volunteer-teams", &file.display().to_string()])
+            .env("CLIENT_ID", "importer")
+            .env("CLIENT_SECRET", crate::hosts::password_of(UserKind::Service))
+            .output()
+            .expect("a process");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("completed 3"), "{}", String::from_utf8_lossy(&output.stdout));
+    });
+}

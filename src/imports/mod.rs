@@ -9,6 +9,7 @@ mod columns;
 pub(crate) mod job;
 mod labels;
 mod outcomes;
+mod people;
 mod run;
 mod shown;
 mod store;

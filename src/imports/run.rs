@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::columns::{self, Column};
 use super::outcomes::{KeptRow, Piece, RowOutcome, RowResult};
+use super::people;
 use crate::db::Tx;
 use crate::error::{Code, Error, Language, Result, Says};
 use crate::files::read::{Cell, RawRow, Table};
@@ -358,7 +359,21 @@ impl<'a> Import<'a> {
                 (Some(id), Mode::Upsert) => self.write_over(tx, id, row)?,
             }
         }
+        if people::come_along(&self.columns) {
+            self.recognise(tx, &mut new)?;
+        }
         self.write_new(tx, new)
+    }
+
+    /// Persons who are registered already take the place of those that rows write out.
+    fn recognise(&mut self, tx: &mut Tx<'_>, rows: &mut Vec<Row>) -> Result<()> {
+        let doubts = people::recognise(tx, self.scope, rows.iter_mut().map(|row| (row.number, &mut row.draft)))?;
+        for doubt in &doubts {
+            let column = self.header.iter().find(|(_, i)| self.columns[*i].is_at(doubt.pointer)).map(|(header, _)| header.clone());
+            self.fault(doubt.row, column, doubt.code, &doubt.says);
+        }
+        rows.retain(|row| doubts.iter().all(|doubt| doubt.row != row.number));
+        Ok(())
     }
 
     /// Puts ids in the place of codes: one query per column that refers.

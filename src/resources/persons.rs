@@ -504,6 +504,71 @@ fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<Resealed> {
     Ok(part)
 }
 
+/// Somebody as a file writes them, who may be registered already.
+#[derive(Debug, Clone)]
+pub struct Sought {
+    pub name: String,
+    pub gender: Option<String>,
+    pub id_number: Option<String>,
+    pub phone: Option<String>,
+}
+
+/// Who that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recognised {
+    /// Nobody who is registered where the caller may see.
+    Nobody,
+    /// By ID number and name.
+    Person(Id),
+    /// By both too, but something else is registered otherwise: at a pointer into the record.
+    Otherwise { code: String, field: &'static str },
+    /// By name and phone alone: these have both.
+    Perhaps(Vec<String>),
+}
+
+/// Looks for persons by what a file says of them: two queries for all.
+pub fn recognise<'a>(tx: &mut Tx<'_>, scope: &Scope, sought: impl Iterator<Item = &'a Sought>) -> Result<Vec<Recognised>> {
+    let today = business_today(tx.now);
+    let plain: Vec<(&Sought, Option<String>, Option<String>)> = sought
+        .map(|one| {
+            // What is no number is told of where it is written.
+            let number = one.id_number.as_deref().and_then(|text| normalize_id_number(text, today).ok());
+            (one, number, one.phone.as_deref().and_then(|text| normalize_phone(text).ok()))
+        })
+        .collect();
+    let hashed = |kind: &str, plain: &Option<String>| plain.as_ref().map(|plain| tx.vault.hashes(kind, plain)).unwrap_or_default();
+    let numbers: Vec<Vec<Vec<u8>>> = plain.iter().map(|(_, number, _)| hashed("id_number", number)).collect();
+    let phones: Vec<Vec<Vec<u8>>> = plain.iter().map(|(_, _, phone)| hashed("phone", phone)).collect();
+    type Known = (Id, String, String, Option<Gender>, Option<Vec<u8>>, Option<Vec<u8>>);
+    let columns = (t::id, t::code, t::name, t::gender, t::id_number_hash, t::phone_hash);
+    let visible = || present(query(scope, &PersonFilter::default())).select(columns);
+    let wanted: Vec<Vec<u8>> = numbers.iter().flatten().cloned().collect();
+    let by_number: Vec<Known> =
+        if wanted.is_empty() { Vec::new() } else { visible().filter(t::id_number_hash.eq_any(wanted)).load(tx.conn)? };
+    let unnumbered = plain.iter().zip(&phones).filter(|((_, number, _), _)| number.is_none());
+    let wanted: Vec<Vec<u8>> = unnumbered.flat_map(|(_, hashes)| hashes.clone()).collect();
+    let by_phone: Vec<Known> = if wanted.is_empty() { Vec::new() } else { visible().filter(t::phone_hash.eq_any(wanted)).load(tx.conn)? };
+    let holds = |hash: &Option<Vec<u8>>, hashes: &[Vec<u8>]| hash.as_ref().is_some_and(|hash| hashes.contains(hash));
+    let found = plain.iter().zip(numbers.iter().zip(&phones)).map(|((sought, number, phone), (numbers, phones))| {
+        if number.is_some() {
+            let same = by_number.iter().find(|(_, _, name, _, hash, _)| holds(hash, numbers) && *name == sought.name);
+            let Some((id, code, _, gender, _, phone_hash)) = same else { return Recognised::Nobody };
+            let differs = |field| Recognised::Otherwise { code: code.clone(), field };
+            if phone.is_some() && !holds(phone_hash, phones) {
+                return differs("/person/phone");
+            }
+            let said = sought.gender.as_deref().and_then(Gender::from_code);
+            return if said.is_some() && *gender != said { differs("/person/gender") } else { Recognised::Person(*id) };
+        }
+        let alike = by_phone.iter().filter(|(_, _, name, _, _, hash)| holds(hash, phones) && *name == sought.name);
+        let mut codes: Vec<String> = alike.map(|(_, code, ..)| code.clone()).collect();
+        codes.sort_unstable();
+        codes.truncate(5);
+        if codes.is_empty() { Recognised::Nobody } else { Recognised::Perhaps(codes) }
+    });
+    Ok(found.collect())
+}
+
 /// Writes new persons, in organizations that the caller has checked. `at` makes the pointer of each.
 pub fn register(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<PersonDraft>, at: impl Fn(usize) -> String) -> Result<Vec<Person>> {
     let now = tx.now;

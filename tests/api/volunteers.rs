@@ -218,6 +218,38 @@ fn an_import_with_people_told_cell_by_cell_and_a_second_run_changes_nothing() {
     });
 }
 
+/// A file that brings people who are registered already makes no doubles of them, and guesses nothing.
+#[test]
+fn an_import_knows_who_is_registered() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let persons = "code,organization_code,name,gender,id_number,phone\n\
+                       p1,zz-dengfeng,张三,male,410105198506170016,14000000001\n\
+                       p2,zz-dengfeng,李四,,,14000000002\n\
+                       p3,zz-dengfeng,李四,,,14000000002\n";
+        assert_eq!(counts(&city.import("persons", persons.as_bytes(), &[]).body), [3, 0, 0, 0]);
+        let header = "code,organization_code,name,gender,id_number,phone,sector,registered_on\n";
+        let row = |code: &str, person: &str| format!("{code},zz-dengfeng,{person},taxi,2022-05-01\n");
+        let file = header.to_owned()
+            + &row("v1", "张三,,410105198506170016,")
+            + &row("v2", "李四,,,14000000002")
+            + &row("v3", "李四,,,14000000003")
+            + &row("v4", "王五,,410105198506170016,");
+        let refused = city.import("volunteers", file.as_bytes(), &[]);
+        assert_eq!(told(&refused.body), [(3, "name", "ambiguous_person"), (5, "id_number", "person_exists")], "{refused:?}");
+        let message = refused.body["faults"][0]["message"].as_str().expect("a message");
+        assert!(message.contains("p2、p3"), "{message}");
+        let right = header.to_owned() + &row("v1", "张三,男,410105198506170016,14000000001") + &row("v3", "李四,,,14000000003");
+        assert_eq!(counts(&city.import("volunteers", right.as_bytes(), &[]).body), [2, 0, 0, 0]);
+        assert_eq!(city.get(&format!("{VOLUNTEERS}?code=v1")).body["items"][0]["person"]["code"], "p1");
+        assert_eq!(city.get(&format!("{PERSONS}?count=true")).body["total"], 4);
+        // What the file says otherwise of somebody who is known is for people to settle.
+        let other = header.to_owned() + &row("v9", "张三,female,410105198506170016,") + &row("v8", "张三,,410105198506170016,14000000009");
+        let refused = city.import("volunteers", other.as_bytes(), &[]);
+        assert_eq!(told(&refused.body), [(2, "gender", "registered_otherwise"), (3, "phone", "registered_otherwise")], "{refused:?}");
+    });
+}
+
 #[test]
 fn a_volunteer_sees_themself_and_nobody_else() {
     use diesel::prelude::*;

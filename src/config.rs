@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::auth::Keys;
 use crate::db::Target;
+use crate::files::read::Limits;
 
 /// Everything that can be set, with the default and what it is for: the README's table is made from this.
 pub const SETTINGS: &[(&str, &str, &str)] = &[
@@ -50,6 +51,15 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("YIYONG_DRAIN_SECONDS", "3", "how long after SIGTERM the server still takes requests while it says that it is not ready"),
     ("YIYONG_SECOND_APPROVAL_CITY_FEN", "50000000", "from this amount of the city's own money on, two approve; a batch counts as one"),
     ("YIYONG_SECOND_APPROVAL_COUNTY_FEN", "10000000", "the same for a county's"),
+    ("YIYONG_IMPORT_FILE_MIB", "50", "the largest file that may be imported, in MiB as it is sent"),
+    ("YIYONG_IMPORT_INFLATED_MIB", "1024", "what an imported file, or one part of a workbook, may unpack to, in MiB"),
+    ("YIYONG_IMPORT_RATIO", "200", "how many bytes one packed byte may become, once more than 1 MiB is unpacked"),
+    ("YIYONG_IMPORT_COLUMNS", "500", "columns of an imported file"),
+    ("YIYONG_IMPORT_CELL_KIB", "1024", "the longest cell, or line of a text, of an imported file, in KiB"),
+    ("YIYONG_IMPORT_ROWS", "2000000", "rows of an imported file"),
+    ("YIYONG_IMPORT_ENTRIES", "1000", "files in an archive, or parts of a workbook"),
+    ("YIYONG_IMPORT_STYLES", "65536", "cell styles of a workbook"),
+    ("YIYONG_IMPORT_STRINGS_MIB", "64", "the texts of a workbook's cells, which are held in memory, in MiB"),
     ("YIYONG_LOG", "info", "log levels, as env_logger reads them"),
 ];
 
@@ -74,6 +84,7 @@ pub struct Config {
     pub body_within: Duration,
     pub drain: Duration,
     pub second_approval: SecondApproval,
+    pub import_limits: Limits,
 }
 
 /// From which amount on, in fen, a disbursement or a batch of them needs a second approver.
@@ -172,6 +183,17 @@ impl Config {
             second_approval: SecondApproval {
                 city_fen: fen("YIYONG_SECOND_APPROVAL_CITY_FEN", 50_000_000)?,
                 county_fen: fen("YIYONG_SECOND_APPROVAL_COUNTY_FEN", 10_000_000)?,
+            },
+            import_limits: Limits {
+                file: 1024 * 1024 * number("YIYONG_IMPORT_FILE_MIB", 50, 1, 4_096)? as u64,
+                inflated: 1024 * 1024 * number("YIYONG_IMPORT_INFLATED_MIB", 1_024, 1, 65_536)? as u64,
+                ratio: number("YIYONG_IMPORT_RATIO", 200, 1, 1_032)? as u64,
+                columns: number("YIYONG_IMPORT_COLUMNS", 500, 1, 16_384)?,
+                cell: 1024 * number("YIYONG_IMPORT_CELL_KIB", 1_024, 1, 65_536)?,
+                rows: number("YIYONG_IMPORT_ROWS", 2_000_000, 1, 100_000_000)? as u64,
+                entries: number("YIYONG_IMPORT_ENTRIES", 1_000, 1, 65_535)?,
+                styles: number("YIYONG_IMPORT_STYLES", 65_536, 1, 1_000_000)?,
+                strings: 1024 * 1024 * number("YIYONG_IMPORT_STRINGS_MIB", 64, 1, 2_048)?,
             },
             target,
             data_dir,

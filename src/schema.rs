@@ -218,6 +218,27 @@ diesel::table! {
         version -> Integer,
         created_at -> Instant,
         updated_at -> Instant,
+        format -> Nullable<Text>,
+        encoding -> Nullable<Text>,
+        compression -> Nullable<Text>,
+        sheet -> Nullable<Text>,
+        rows_left_out -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    import_mappings (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        name -> Text,
+        resource -> Text,
+        headers -> Text,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
     }
 }
 
@@ -1195,6 +1216,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     heroes,
     honours,
     idempotency_keys,
+    import_mappings,
     imports,
     inspections,
     insurance_policies,

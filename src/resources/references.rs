@@ -80,6 +80,7 @@ foreign_keys! {
     "audit_events"."actor_id" -> "users",
     "idempotency_keys"."actor_id" -> "users",
     "imports"."actor_id" -> "users",
+    "import_mappings"."user_id" -> "users",
     "workstations"."organization_id" -> "organizations",
     "appointments"."organization_id" -> "organizations",
     "appointments"."person_id" -> "persons",

@@ -19,23 +19,36 @@ impl Section {
         Ok(Self { file, at: 0, end })
     }
 
-    pub fn len(&self) -> u64 {
+    /// The bytes between two places of this section's file, as far as it has them.
+    pub fn between(&self, from: u64, to: u64) -> Self {
+        let end = to.min(self.end);
+        Self { file: self.file.clone(), at: from.min(end), end }
+    }
+
+    /// Bytes that are still to be read.
+    pub fn left(&self) -> u64 {
         self.end - self.at
     }
 
     /// The first bytes, as many as there are up to `most`; the section stays where it is.
-    pub fn start(&self, most: usize) -> std::io::Result<Vec<u8>> {
+    pub fn start(&self, most: u64) -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.clone().take(most as u64).read_to_end(&mut bytes)?;
+        self.clone().take(most).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 }
 
 impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let most = usize::try_from(self.len()).unwrap_or(usize::MAX).min(buffer.len());
+        let most = usize::try_from(self.left()).unwrap_or(usize::MAX).min(buffer.len());
         let n = self.file.read_at(&mut buffer[..most], self.at)?;
         self.at += n as u64;
         Ok(n)
+    }
+}
+
+impl rawzip::ReaderAt for Section {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+        self.file.read_at(buffer, offset)
     }
 }

@@ -21,6 +21,7 @@ use crate::auth::{Auth, AuthConfig};
 use crate::config::Config;
 use crate::db::Db;
 use crate::error::Result;
+use crate::files::read::Limits;
 use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::vault::Vault;
@@ -38,6 +39,7 @@ pub struct Facts {
     /// The address that callers use.
     pub public_url: String,
     pub body_within: Duration,
+    pub import_limits: Limits,
     pub refusals: Refusals,
     /// Held by who verifies the audit log.
     pub verifying: Semaphore,
@@ -89,6 +91,7 @@ impl Service {
                 behind_tls: config.behind_tls,
                 public_url: config.public_url.clone(),
                 body_within: config.body_within,
+                import_limits: config.import_limits,
                 refusals: Refusals::default(),
                 verifying: Semaphore::new(1),
                 head_within: config.head_within,
@@ -123,6 +126,11 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(imports::events)
         .service(imports::cancel)
         .service(imports::undo_one)
+        .service(imports::template_of)
+        .service(imports::list_mappings)
+        .service(imports::put_mapping)
+        .service(imports::one_mapping)
+        .service(imports::delete_mapping)
         .service(imports::one)
         .service(integrity::integrity)
         .service(contract::openapi_json);
@@ -168,7 +176,7 @@ fn at_the_root(config: &mut ServiceConfig<'_>) {
 
 fn cors(origins: &[String]) -> Cors {
     let mut cors = Cors::default()
-        .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
+        .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
         .allowed_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::auth::Keys;
 use crate::db::Target;
+use crate::files::read::Limits;
 use crate::jobs::JobsConfig;
 
 /// Everything that can be set, with the default and what it is for: the README's table is made from this.
@@ -54,6 +55,15 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("YIYONG_JOB_WORKERS", "2", "how many imports this server does at a time; fewer than database connections, and 0 for none"),
     ("YIYONG_JOB_LEASE_SECONDS", "15", "how long a server may give no sign of life before another goes on with its imports"),
     ("YIYONG_FILES_KEPT_DAYS", "7", "how long the files of imports and what became of their rows are kept, and so can be undone"),
+    ("YIYONG_IMPORT_FILE_MIB", "50", "the largest file that may be imported, in MiB as it is sent"),
+    ("YIYONG_IMPORT_INFLATED_MIB", "1024", "what an imported file, or one part of a workbook, may unpack to, in MiB"),
+    ("YIYONG_IMPORT_RATIO", "200", "how many bytes one packed byte may become, once more than 1 MiB is unpacked"),
+    ("YIYONG_IMPORT_COLUMNS", "500", "columns of an imported file"),
+    ("YIYONG_IMPORT_CELL_KIB", "1024", "the longest cell, or line of a text, of an imported file, in KiB"),
+    ("YIYONG_IMPORT_ROWS", "2000000", "rows of an imported file"),
+    ("YIYONG_IMPORT_ENTRIES", "1000", "files in an archive, or parts of a workbook"),
+    ("YIYONG_IMPORT_STYLES", "65536", "cell styles of a workbook"),
+    ("YIYONG_IMPORT_STRINGS_MIB", "64", "the texts of a workbook's cells, which are held in memory, in MiB"),
     ("YIYONG_LOG", "info", "log levels, as env_logger reads them"),
 ];
 
@@ -79,6 +89,7 @@ pub struct Config {
     pub drain: Duration,
     pub second_approval: SecondApproval,
     pub jobs: JobsConfig,
+    pub import_limits: Limits,
 }
 
 /// From which amount on, in fen, a disbursement or a batch of them needs a second approver.
@@ -165,11 +176,23 @@ impl Config {
             .map(|path| data_key_of(OTHER_DATA_KEYS, &secret(OTHER_DATA_KEYS, Path::new(path))?))
             .collect::<Result<_, _>>()?;
         let db_connections = number("YIYONG_DB_CONNECTIONS", (2 * cores).min(8), 2, 256)?;
+        let import_limits = Limits {
+            file: 1024 * 1024 * number("YIYONG_IMPORT_FILE_MIB", 50, 1, 4_096)? as u64,
+            inflated: 1024 * 1024 * number("YIYONG_IMPORT_INFLATED_MIB", 1_024, 1, 65_536)? as u64,
+            ratio: number("YIYONG_IMPORT_RATIO", 200, 1, 1_032)? as u64,
+            columns: number("YIYONG_IMPORT_COLUMNS", 500, 1, 16_384)?,
+            cell: 1024 * number("YIYONG_IMPORT_CELL_KIB", 1_024, 1, 65_536)?,
+            rows: number("YIYONG_IMPORT_ROWS", 2_000_000, 1, 100_000_000)? as u64,
+            entries: number("YIYONG_IMPORT_ENTRIES", 1_000, 1, 65_535)?,
+            styles: number("YIYONG_IMPORT_STYLES", 65_536, 1, 1_000_000)?,
+            strings: 1024 * 1024 * number("YIYONG_IMPORT_STRINGS_MIB", 64, 1, 2_048)?,
+        };
         Ok(Self {
             // Whoever imports needs a connection for the import and one to say that it goes on.
             jobs: JobsConfig {
                 workers: number("YIYONG_JOB_WORKERS", 2.min(db_connections - 1), 0, db_connections - 1)?,
                 lease: seconds("YIYONG_JOB_LEASE_SECONDS", 15, 1, 3_600)?,
+                file_limits: import_limits,
                 files_kept: Duration::from_secs(86_400 * number("YIYONG_FILES_KEPT_DAYS", 7, 1, 3_650)? as u64),
             },
             public_url: get("YIYONG_PUBLIC_URL").unwrap_or_else(|| format!("http://{bind}")),
@@ -185,6 +208,7 @@ impl Config {
                 city_fen: fen("YIYONG_SECOND_APPROVAL_CITY_FEN", 50_000_000)?,
                 county_fen: fen("YIYONG_SECOND_APPROVAL_COUNTY_FEN", 10_000_000)?,
             },
+            import_limits,
             target,
             data_dir,
             bind,

@@ -220,11 +220,16 @@ diesel::table! {
         updated_at -> Instant,
         file_bytes -> BigInt,
         options -> Text,
-        found -> Nullable<Text>,
         last_row -> BigInt,
         repeats_id -> Nullable<Uuid>,
         finished_at -> Nullable<Instant>,
         undone_at -> Nullable<Instant>,
+        format -> Nullable<Text>,
+        encoding -> Nullable<Text>,
+        compression -> Nullable<Text>,
+        sheet -> Nullable<Text>,
+        rows_left_out -> BigInt,
+        ignored_columns -> Text,
     }
 }
 
@@ -273,6 +278,22 @@ diesel::table! {
         cancelled_by -> Nullable<Uuid>,
         progress -> Nullable<Text>,
         failure -> Nullable<Text>,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    import_mappings (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        name -> Text,
+        resource -> Text,
+        headers -> Text,
+        version -> Integer,
         created_at -> Instant,
         updated_at -> Instant,
     }
@@ -1254,6 +1275,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     idempotency_keys,
     import_files,
     import_outcomes,
+    import_mappings,
     imports,
     jobs,
     inspections,

@@ -8,31 +8,36 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use diesel::prelude::*;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::columns::{self, Column};
 use super::job;
+use super::layout::Mapping;
+use super::mappings;
 use super::outcomes::{self, RowOutcome, RowResult};
 use super::run::{Import, Mode, OnError, Order, Outcome};
 use super::shown::{self, Known, ShownImport};
 use super::store::{self, Options, Row};
+use super::template;
+use crate::app::Facts;
 use crate::auth::Caller;
 use crate::db::{Any, Db, Reply, Tx, held};
 use crate::error::{Code, Error, Fault as Wrong, Language, Result, Says};
-use crate::files::read::{self, Limits};
+use crate::files::read;
 use crate::jobs::{self, JobKind, Jobs};
 use crate::policy::Action;
 use crate::schema::imports as t;
 use crate::types::{Id, Instant, TextEnum, business_today, new_code};
+use crate::web::contract::filter_shape;
 use crate::web::query::Pairs;
 use crate::web::verbs::{self, Verbs};
 use crate::web::{Sort, Window, body};
 
-/// The largest file, in bytes.
-pub const FILE_LIMIT: usize = 50 * 1024 * 1024;
 const TEXT_LIMIT: usize = 256;
+/// A mapping names each column of a file.
+const MAPPING_LIMIT: usize = 64 * 1024;
 
 /// The parts of an import.
 #[derive(ToSchema)]
@@ -41,7 +46,8 @@ struct ImportForm {
     /// The resource, as in its address: `volunteers`.
     #[schema(example = "volunteers")]
     resource: String,
-    /// CSV in UTF-8, with or without a byte order mark; Chinese or English headers; references by code.
+    /// CSV (UTF-8, GB18030 or UTF-16; comma, semicolon or tab), an Excel workbook (.xlsx), JSON lines or a JSON array of objects; or
+    /// one of these in gzip or as the one file of a zip. Chinese or English headers; references by code.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
     /// `create` when absent.
@@ -52,6 +58,13 @@ struct ImportForm {
     on_error: Option<OnError>,
     /// `true` to import a file once more with `mode=create` that was imported already.
     repeat: Option<bool>,
+    /// Of a workbook: the sheet to read. When absent the first that is visible and has rows.
+    sheet: Option<String>,
+    /// A JSON object: headers of the file, each with the column that it means, or with null to ignore it.
+    #[schema(example = r#"{"联系方式": "phone", "民族": null}"#)]
+    mapping: Option<String>,
+    /// A mapping that was saved under `/imports/mappings`, instead of `mapping`.
+    mapping_name: Option<String>,
 }
 
 struct Parts {
@@ -60,6 +73,9 @@ struct Parts {
     dry_run: bool,
     on_error: OnError,
     repeat: bool,
+    sheet: Option<String>,
+    mapping: Mapping,
+    mapping_name: Option<String>,
     file: std::fs::File,
     file_name: Option<String>,
     file_sha256: Vec<u8>,
@@ -93,10 +109,15 @@ pub async fn create(
     caller: Caller,
     db: web::Data<Db>,
     jobs: web::Data<Jobs>,
+    facts: web::Data<Facts>,
     payload: web::Payload,
 ) -> Result<HttpResponse> {
-    let parts = parts(Multipart::new(request.headers(), body::paced(&request, payload))).await?;
+    let limits = facts.import_limits;
+    let mut parts = parts(Multipart::new(request.headers(), body::paced(&request, payload)), limits.file).await?;
     let scope = caller.actor.may(parts.verbs.area(), Action::Import)?;
+    if let Some(name) = parts.mapping_name.take() {
+        parts.mapping = mappings::saved(&db, caller.actor.id, &name, parts.verbs.name()).await?;
+    }
     let deed = verbs::deed_of(&request, &caller, &parts.fingerprint, true)?;
     let (language, actor) = (caller.language, caller.actor.id);
     let size = parts.file.metadata().map_err(Error::internal)?.len();
@@ -106,8 +127,8 @@ pub async fn create(
         .block_long(move || {
             let order = Order { mode: parts.mode, dry_run: parts.dry_run, on_error: parts.on_error, language };
             let file = parts.file.try_clone().map_err(Error::internal)?;
-            let mut table = read::open(file, parts.file_name.as_deref(), &Limits::default())?;
-            Import::open(parts.verbs, &scope, order, &mut table)?;
+            let mut table = read::open_sheet(file, parts.file_name.as_deref(), parts.sheet.as_deref(), &limits)?;
+            Import::open(parts.verbs, &scope, order, &mut table, &parts.mapping)?;
             Ok(parts)
         })
         .await?;
@@ -202,8 +223,13 @@ fn place(tx: &mut Tx<'_>, parts: &Parts, size: u64, language: Language) -> Resul
         created_at: tx.now,
         updated_at: tx.now,
         file_bytes: i64::try_from(size).unwrap_or(i64::MAX),
-        options: serde_json::to_string(&Options::default()).map_err(Error::internal)?,
-        found: None,
+        options: serde_json::to_string(&Options { sheet: parts.sheet.clone(), mapping: parts.mapping.kept() }).map_err(Error::internal)?,
+        format: None,
+        encoding: None,
+        compression: None,
+        sheet: None,
+        rows_left_out: 0,
+        ignored_columns: "[]".to_owned(),
         last_row: 0,
         repeats_id: earlier.map(|(id, ..)| id),
         finished_at: None,
@@ -508,15 +534,65 @@ pub async fn columns_of(_caller: Caller, resource: web::Path<String>) -> Result<
     Ok(HttpResponse::Ok().json(Columns { resource: verbs.name().to_owned(), columns: columns::of(verbs) }))
 }
 
-fn resource_named(segment: &str) -> Option<&'static dyn Verbs> {
+/// Which form a template has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum TemplateFormat {
+    #[default]
+    Xlsx,
+    Csv,
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct TemplateQuery {
+    /// `xlsx` when absent: with drop-downs, and a sheet that explains the columns. `csv`: the headers and an example row.
+    #[param(inline)]
+    format: Option<TemplateFormat>,
+}
+
+const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+
+/// An empty file to fill in: the headers, with `*` where a column is required, and an example row, which an import leaves out as long
+/// as it stays as it is.
+#[utoipa::path(
+    operation_id = "imports_template", tag = "imports", summary = "导入模板 / A template of a resource's files",
+    params(("resource" = String, Path, description = "The resource, as in its address.", example = "volunteers"), TemplateQuery),
+    responses((status = 200, description = "The template.", content((Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"), (String = "text/csv")))),
+)]
+#[get("/imports/templates/{resource}")]
+pub async fn template_of(
+    request: HttpRequest,
+    _caller: Caller,
+    facts: web::Data<Facts>,
+    resource: web::Path<String>,
+) -> Result<HttpResponse> {
+    let query = Pairs::parse(request.query_string())?.into_json(&filter_shape::<TemplateQuery>())?;
+    let query: TemplateQuery = serde_json::from_value(query).map_err(Error::internal)?;
+    let verbs = resource_named(&resource).ok_or_else(Error::not_found)?;
+    let limits = facts.import_limits;
+    let (kind, end, bytes) = match query.format.unwrap_or_default() {
+        TemplateFormat::Csv => ("text/csv; charset=utf-8", "csv", template::csv(verbs)?),
+        TemplateFormat::Xlsx => (XLSX, "xlsx", web::block(move || template::xlsx(verbs, &limits)).await.map_err(Error::internal)??),
+    };
+    let name = format!("{}-template.{end}", verbs.name().replace('_', "-"));
+    Ok(HttpResponse::Ok()
+        .content_type(kind)
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .body(bytes))
+}
+
+pub fn resource_named(segment: &str) -> Option<&'static dyn Verbs> {
     verbs::named(&segment.replace('-', "_")).filter(|verbs| verbs.importable())
 }
 
 /// Reads the parts. The file goes to a nameless file on disk, so that its size is no matter of memory.
-async fn parts(mut payload: Multipart) -> Result<Parts> {
+async fn parts(mut payload: Multipart, file_limit: u64) -> Result<Parts> {
     let mut faults = Vec::new();
     let (mut resource, mut mode, mut on_error, mut file) = (None, Mode::Create, OnError::Abort, None);
     let (mut dry_run, mut repeat) = (false, false);
+    let (mut sheet, mut mapping, mut mapping_name) = (None, None, None);
     let mut seen: Vec<String> = Vec::new();
     let mut fingerprint = Sha256::new();
     while let Some(field) = payload.try_next().await.map_err(malformed)? {
@@ -534,12 +610,12 @@ async fn parts(mut payload: Multipart) -> Result<Parts> {
                 .content_disposition()
                 .and_then(|d| d.get_filename())
                 .map(|n| n.chars().filter(|c| !c.is_control()).take(200).collect());
-            let (stored, digest) = store(field).await?;
+            let (stored, digest) = store(field, file_limit).await?;
             fingerprint.update(&digest);
             file = Some((stored, file_name, digest));
             continue;
         }
-        let text = text(field).await?;
+        let text = text(field, if name == "mapping" { MAPPING_LIMIT } else { TEXT_LIMIT }).await?;
         fingerprint.update((text.len() as u64).to_be_bytes());
         fingerprint.update(&text);
         match name.as_str() {
@@ -569,10 +645,19 @@ async fn parts(mut payload: Multipart) -> Result<Parts> {
                 (_, "true" | "false") => repeat = text == "true",
                 _ => fault("wrong_type", "应为 true 或 false", "this should be true or false"),
             },
+            "sheet" => sheet = Some(text),
+            "mapping" => match Mapping::parse(&text) {
+                Ok(given) => mapping = Some(given),
+                Err(error) if error.faults.is_empty() => {
+                    fault("wrong_type", "应为 JSON 对象，键不重复", "this should be a JSON object with no key twice")
+                }
+                Err(error) => faults.extend(error.faults),
+            },
+            "mapping_name" => mapping_name = Some(text),
             _ => fault(
                 "unknown_field",
-                "没有此项；可用：resource、file、mode、dry_run、on_error、repeat",
-                "there is no such part; known: resource, file, mode, dry_run, on_error, repeat",
+                "没有此项；可用：resource、file、mode、dry_run、on_error、repeat、sheet、mapping、mapping_name",
+                "there is no such part; known: resource, file, mode, dry_run, on_error, repeat, sheet, mapping, mapping_name",
             ),
         }
     }
@@ -583,10 +668,25 @@ async fn parts(mut payload: Multipart) -> Result<Parts> {
     if file.is_none() {
         faults.push(Wrong::new("/file", "required", required()));
     }
+    if mapping.is_some() && mapping_name.is_some() {
+        let says = Says::new("mapping 与 mapping_name 只能给一个", "give either mapping or mapping_name");
+        faults.push(Wrong::new("/mapping_name", "two_mappings", says));
+    }
     match (resource, file) {
-        (Some(verbs), Some((file, file_name, file_sha256))) if faults.is_empty() => {
-            Ok(Parts { verbs, mode, dry_run, on_error, repeat, file, file_name, file_sha256, fingerprint: fingerprint.finalize().to_vec() })
-        }
+        (Some(verbs), Some((file, file_name, file_sha256))) if faults.is_empty() => Ok(Parts {
+            verbs,
+            mode,
+            dry_run,
+            on_error,
+            repeat,
+            sheet,
+            mapping: mapping.unwrap_or_default(),
+            mapping_name,
+            file,
+            file_name,
+            file_sha256,
+            fingerprint: fingerprint.finalize().to_vec(),
+        }),
         _ => Err(Error::invalid(faults)),
     }
 }
@@ -604,27 +704,30 @@ fn malformed(error: actix_multipart::MultipartError) -> Error {
     }
 }
 
-async fn text(mut field: Field) -> Result<String> {
+async fn text(mut field: Field, limit: usize) -> Result<String> {
     let mut bytes = Vec::new();
     while let Some(chunk) = field.next().await {
         bytes.extend_from_slice(&chunk.map_err(malformed)?);
-        if bytes.len() > TEXT_LIMIT {
-            return Err(Error::new(Code::TooLarge));
+        if bytes.len() > limit {
+            return Err(Error::because(
+                Code::TooLarge,
+                format!("文件以外的每一项最多 {limit} 字节"),
+                format!("each part but the file has at most {limit} bytes"),
+            ));
         }
     }
     String::from_utf8(bytes).map_err(|_| Error::because(Code::MalformedRequest, "表单文字应为 UTF-8", "a form's text should be UTF-8"))
 }
 
-async fn store(mut field: Field) -> Result<(std::fs::File, Vec<u8>)> {
+async fn store(mut field: Field, limit: u64) -> Result<(std::fs::File, Vec<u8>)> {
     let mut file = tempfile::tempfile().map_err(Error::internal)?;
     let mut digest = Sha256::new();
-    let mut size = 0;
+    let mut size = 0_u64;
     while let Some(chunk) = field.next().await {
         let chunk = chunk.map_err(malformed)?;
-        size += chunk.len();
-        if size > FILE_LIMIT {
-            let most = FILE_LIMIT / 1024 / 1024;
-            return Err(Error::because(Code::TooLarge, format!("文件最大 {most} MiB"), format!("a file has at most {most} MiB")));
+        size += chunk.len() as u64;
+        if size > limit {
+            return Err(read::too_large(limit));
         }
         digest.update(&chunk);
         // A chunk is a few kilobytes and goes to the page cache: too little to be worth another thread.

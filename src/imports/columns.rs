@@ -1,11 +1,13 @@
 //! Which columns a file may have: taken from the draft's schema, so that a new field is a new column.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::cells::{Kind, Unit, half};
 use super::labels;
-use crate::web::query::typed;
 use crate::web::shape::{types, without_null};
 use crate::web::verbs::Verbs;
 
@@ -16,7 +18,7 @@ pub struct Column {
     #[schema(example = "organization_code")]
     pub header: String,
     /// The Chinese headers that mean the same; the first is the one for a template.
-    pub headers_zh: Vec<&'static str>,
+    pub headers_zh: Vec<String>,
     pub required: bool,
     /// `string`, `integer`, `number`, `boolean`, `date`.
     pub kind: String,
@@ -27,7 +29,13 @@ pub struct Column {
     #[serde(skip)]
     path: Vec<String>,
     #[serde(skip)]
-    schema: Value,
+    pub content: Kind,
+    /// An example of the contract, where it has one.
+    #[serde(skip)]
+    pub example: Option<Value>,
+    /// What the contract says of it.
+    #[serde(skip)]
+    pub note: String,
 }
 
 /// An entry of a dictionary.
@@ -35,6 +43,7 @@ pub struct Column {
 pub struct Entry {
     pub code: String,
     pub label_zh: String,
+    pub label_en: String,
 }
 
 /// All columns of a resource.
@@ -61,45 +70,130 @@ fn collect(verbs: &dyn Verbs, schema: &Value, path: &[String], required_above: b
         if columns.iter().any(|column| column.header == header) {
             continue;
         }
-        let labels = property.get("x-labels").and_then(Value::as_object);
+        let listed = property.get("items").map_or(property, without_null);
+        let entries = entries(listed);
+        let mut headers_zh: Vec<String> = labels::of(verbs.name(), header).into_iter().map(str::to_owned).collect();
+        if header.ends_with("_fen") {
+            headers_zh = headers_zh.into_iter().flat_map(in_units).collect();
+        }
+        let content = kind(header, reference.is_some(), property, !entries.is_empty());
+        let text = |key: &str| property.get(key).and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
         columns.push(Column {
             header: header.to_owned(),
-            headers_zh: labels::of(verbs.name(), header),
+            headers_zh,
             required: is_required,
             kind: match property.get("format").and_then(Value::as_str) {
                 Some("date") => "date".to_owned(),
                 _ => types(property).into_iter().find(|t| *t != "null").unwrap_or("string").to_owned(),
             },
-            entries: labels
-                .into_iter()
-                .flatten()
-                .map(|(code, labels)| Entry { code: code.clone(), label_zh: labels["label_zh"].as_str().unwrap_or_default().to_owned() })
-                .collect(),
+            entries,
             refers_to: reference.map(|reference| reference.of),
             path,
-            schema: property.clone(),
+            content,
+            example: property.get("example").cloned(),
+            note: text("description"),
         });
     }
 }
 
-impl Column {
-    /// Whether a header of a file means this column: English, Chinese, with or without a mark of being required.
-    pub fn is_called(&self, header: &str) -> bool {
-        let header = header.trim().trim_start_matches('*').trim_end_matches("（必填）").trim_end_matches("(必填)").trim();
-        header.eq_ignore_ascii_case(&self.header) || header == self.path.join(".") || self.headers_zh.contains(&header)
+fn entries(schema: &Value) -> Vec<Entry> {
+    let text = |labels: &Value, key: &str| labels[key].as_str().unwrap_or_default().to_owned();
+    let labels = schema.get("x-labels").and_then(Value::as_object).into_iter().flatten();
+    labels
+        .map(|(code, labels)| Entry { code: code.clone(), label_zh: text(labels, "label_zh"), label_en: text(labels, "label_en") })
+        .collect()
+}
+
+/// An amount's header in each unit that offices write amounts in; that in yuan is the one for a template.
+fn in_units(label: String) -> Vec<String> {
+    match label.strip_suffix("（分）") {
+        Some(base) => vec![format!("{base}（元）"), format!("{base}（万元）"), label],
+        None => vec![label],
+    }
+}
+
+fn kind(header: &str, refers: bool, schema: &Value, has_entries: bool) -> Kind {
+    let format = schema.get("format").and_then(Value::as_str).unwrap_or_default();
+    match (types(schema).into_iter().find(|t| *t != "null").unwrap_or("string"), format) {
+        ("array", _) => Kind::List,
+        ("boolean", _) => Kind::Boolean,
+        ("integer", _) if header.ends_with("_fen") => Kind::Money,
+        ("integer", _) => Kind::Integer,
+        ("number", _) => Kind::Number,
+        (_, "date") => Kind::Date,
+        (_, "resident-id-number") => Kind::IdNumber,
+        (_, "mobile-number") => Kind::Phone,
+        (_, "bank-account-number") => Kind::BankAccount,
+        (_, "uuid") => Kind::Code,
+        _ if has_entries => Kind::Entry,
+        _ if refers || header == "code" || header.ends_with("_code") => Kind::Code,
+        _ => Kind::Words,
+    }
+}
+
+/// What a header means: which of the columns, and for an amount in which unit it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meaning {
+    pub column: usize,
+    pub unit: Option<Unit>,
+}
+
+/// All headers that a resource's files may have.
+pub struct Headers(HashMap<String, Meaning>);
+
+impl Headers {
+    pub fn of(columns: &[Column]) -> Self {
+        let mut known = HashMap::new();
+        for (column, of) in columns.iter().enumerate() {
+            let english =
+                [of.header.clone(), of.path.join(".")].into_iter().chain(of.header.strip_suffix("_fen").map(|of| format!("{of}_yuan")));
+            for name in english.chain(of.headers_zh.iter().cloned()) {
+                let key = key(&name);
+                let unit = (of.content == Kind::Money).then(|| unit(&key)).flatten();
+                known.entry(key).or_insert(Meaning { column, unit });
+            }
+        }
+        // Offices say 时间 for 日期 as often as not, and 单位 for whose record it is, where nothing is counted in units.
+        for (column, of) in columns.iter().enumerate() {
+            let weak = of.headers_zh.iter().filter_map(|name| name.strip_suffix("日期")).map(|name| format!("{}时间", key(name)));
+            for key in weak.chain((of.header == "organization_code").then(|| "单位".to_owned())) {
+                known.entry(key).or_insert(Meaning { column, unit: None });
+            }
+        }
+        Self(known)
     }
 
-    /// Puts a cell where it belongs in a draft. An empty cell says nothing.
-    pub fn put(&self, cell: &str, draft: &mut Map<String, Value>) {
-        let cell = cell.trim();
-        if cell.is_empty() {
-            return;
+    pub fn get(&self, header: &str) -> Option<Meaning> {
+        self.0.get(&key(header)).copied()
+    }
+}
+
+/// A header as it is compared: in half width, without spaces, and without a mark of being required.
+pub fn key(header: &str) -> String {
+    let mut key: String = half(header).chars().filter(|c| !c.is_whitespace() && *c != '_').flat_map(char::to_lowercase).collect();
+    loop {
+        let bare = key.trim_matches('*').trim_end_matches(':');
+        let bare = ["(必填)", "[必填]", "【必填】", "(required)"].iter().find_map(|mark| bare.strip_suffix(mark)).unwrap_or(bare);
+        if bare.len() == key.len() {
+            return key;
         }
-        let value = match self.entries.iter().find(|entry| entry.label_zh == cell) {
-            Some(entry) => Value::from(entry.code.clone()),
-            None if self.kind == "boolean" && (cell == "是" || cell == "否") => Value::Bool(cell == "是"),
-            None => typed(&self.schema, cell),
-        };
+        key = bare.to_owned();
+    }
+}
+
+fn unit(key: &str) -> Option<Unit> {
+    if key.ends_with("(万元)") {
+        Some(Unit::TenThousandYuan)
+    } else if key.ends_with("(元)") || key.ends_with("yuan") {
+        Some(Unit::Yuan)
+    } else {
+        key.ends_with("(分)").then_some(Unit::Fen)
+    }
+}
+
+impl Column {
+    /// Puts a value where it belongs in a draft.
+    pub fn put(&self, value: Value, draft: &mut Map<String, Value>) {
         let Some((last, above)) = self.path.split_last() else { return };
         let mut place = draft;
         for name in above {

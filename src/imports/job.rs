@@ -8,13 +8,14 @@ use std::fs::File;
 use diesel::prelude::*;
 use serde_json::json;
 
+use super::layout::Mapping;
 use super::outcomes::{self, Spool};
 use super::run::{Import, OnError, Order, Outcome, Report};
-use super::store::{self, Row};
+use super::store::{self, Options, Row};
 use crate::auth;
 use crate::db::{Db, Tx};
 use crate::error::{Code, Error, Result};
-use crate::files::read::{self, Limits, Table};
+use crate::files::read::{self, Found, Limits, Table};
 use crate::jobs::{self, Job, JobState, Progress};
 use crate::policy::{Action, Scope};
 use crate::schema::imports as t;
@@ -27,12 +28,15 @@ struct Work {
     verbs: &'static dyn Verbs,
     scope: Scope,
     order: Order,
+    sheet: Option<String>,
+    mapping: Mapping,
+    limits: Limits,
     file: File,
 }
 
 /// Runs an import to its end, whatever that is.
-pub fn run(db: &Db, job: &Job, progress: &Progress, lease_seconds: i64) -> Result<()> {
-    let work = prepared(db, job)?;
+pub fn run(db: &Db, job: &Job, progress: &Progress, limits: Limits, lease_seconds: i64) -> Result<()> {
+    let work = prepared(db, job, limits)?;
     let ended = if work.order.on_error == OnError::Skip && !work.order.dry_run {
         by_pieces(db, job, progress, &work, lease_seconds)
     } else {
@@ -44,7 +48,7 @@ pub fn run(db: &Db, job: &Job, progress: &Progress, lease_seconds: i64) -> Resul
     }
 }
 
-fn prepared(db: &Db, job: &Job) -> Result<Work> {
+fn prepared(db: &Db, job: &Job, limits: Limits) -> Result<Work> {
     let row = db.run(true, |conn| store::find(conn, job.record_id))?;
     let verbs = verbs::named(&row.resource).ok_or_else(Error::not_found)?;
     // Who may no longer import doesn't, though they might when they asked.
@@ -53,12 +57,15 @@ fn prepared(db: &Db, job: &Job) -> Result<Work> {
     let order = Order { mode: row.mode, dry_run: row.dry_run, on_error: row.on_error, language: job.language.into() };
     let file = store::file(db, row.id)?
         .ok_or_else(|| Error::because(Code::Conflict, "文件已过保存期，请重新上传", "the file is kept no longer; send it again"))?;
-    Ok(Work { row, verbs, scope, order, file })
+    let options: Options = serde_json::from_str(&row.options).map_err(Error::internal)?;
+    let mapping = Mapping::of(options.mapping.into_iter().map(|(header, column)| (header, column.into())))?;
+    Ok(Work { row, verbs, scope, order, sheet: options.sheet, mapping, limits, file })
 }
 
 impl Work {
     fn table(&self) -> Result<Table> {
-        read::open(self.file.try_clone().map_err(Error::internal)?, self.row.file_name.as_deref(), &Limits::default())
+        let file = self.file.try_clone().map_err(Error::internal)?;
+        read::open_sheet(file, self.row.file_name.as_deref(), self.sheet.as_deref(), &self.limits)
     }
 }
 
@@ -66,11 +73,11 @@ impl Work {
 fn as_a_whole(db: &Db, job: &Job, progress: &Progress, work: &Work) -> Result<()> {
     let mut deed = job.deed();
     deed.rolled_back = work.order.dry_run;
-    let mut told: Option<(Report, Spool)> = None;
+    let mut told: Option<(Report, Found, Spool)> = None;
     let done = db.write_background(&deed, |tx| {
         told = None;
         let mut table = work.table()?;
-        let mut import = Import::open(work.verbs, &work.scope, work.order, &mut table)?;
+        let mut import = Import::open(work.verbs, &work.scope, work.order, &mut table, &work.mapping)?;
         let mut spool = Spool::new()?;
         while let Some(rows) = import.read_piece(&mut table)? {
             progress.go_on()?;
@@ -78,23 +85,26 @@ fn as_a_whole(db: &Db, job: &Job, progress: &Progress, work: &Work) -> Result<()
             spool.push(tx.vault, work.row.id, &import.take_piece())?;
             progress.tell(import.counted(), table.part());
         }
+        let found = import.found().clone();
         let report = import.finish();
         if work.order.dry_run || report.outcome == Outcome::Failed {
-            told = Some((report, spool));
+            told = Some((report, found, spool));
             return if work.order.dry_run { Ok(()) } else { Err(Error::new(Code::ValidationFailed)) };
         }
-        ended(tx, job, &work.row, &report, Some((&mut spool, 0)))
+        ended(tx, job, &work.row, (&report, &found), Some(&mut spool))
     });
     match told {
         None => done,
-        Some((report, mut spool)) => db.write_background(&job.deed(), |tx| ended(tx, job, &work.row, &report, Some((&mut spool, 0)))),
+        Some((report, found, mut spool)) => {
+            db.write_background(&job.deed(), |tx| ended(tx, job, &work.row, (&report, &found), Some(&mut spool)))
+        }
     }
 }
 
 /// A transaction for each piece, which leaves behind where it ended.
 fn by_pieces(db: &Db, job: &Job, progress: &Progress, work: &Work, lease_seconds: i64) -> Result<()> {
     let mut table = work.table()?;
-    let mut import = Import::open(work.verbs, &work.scope, work.order, &mut table)?;
+    let mut import = Import::open(work.verbs, &work.scope, work.order, &mut table, &work.mapping)?;
     import.resume(&mut table, &work.row)?;
     progress.resume(import.counted());
     let mut position = db.run(true, |conn| outcomes::pieces(conn, work.row.id))?;
@@ -112,8 +122,9 @@ fn by_pieces(db: &Db, job: &Job, progress: &Progress, work: &Work, lease_seconds
         position += 1;
         progress.tell(import.counted(), table.part());
     }
+    let found = import.found().clone();
     let report = import.finish();
-    db.write_background(&job.deed(), |tx| ended(tx, job, &work.row, &report, None))
+    db.write_background(&job.deed(), |tx| ended(tx, job, &work.row, (&report, &found), None))
 }
 
 /// Notes how far an import is.
@@ -121,6 +132,8 @@ fn reached(tx: &mut Tx<'_>, row: &Row, report: &Report, last_row: u64) -> Result
     diesel::update(t::table.find(row.id))
         .set((
             t::rows_read.eq(report.rows_read),
+            t::rows_left_out.eq(report.rows_left_out),
+            t::ignored_columns.eq(serde_json::to_string(&report.ignored_columns).map_err(Error::internal)?),
             t::rows_created.eq(report.rows_created),
             t::rows_updated.eq(report.rows_updated),
             t::rows_unchanged.eq(report.rows_unchanged),
@@ -135,12 +148,21 @@ fn reached(tx: &mut Tx<'_>, row: &Row, report: &Report, last_row: u64) -> Result
 }
 
 /// Ends an import and its job.
-fn ended(tx: &mut Tx<'_>, job: &Job, row: &Row, report: &Report, spool: Option<(&mut Spool, i32)>) -> Result<()> {
-    if let Some((spool, first)) = spool {
-        spool.keep(tx, row.id, first)?;
+fn ended(tx: &mut Tx<'_>, job: &Job, row: &Row, (report, found): (&Report, &Found), spool: Option<&mut Spool>) -> Result<()> {
+    if let Some(spool) = spool {
+        spool.keep(tx, row.id)?;
     }
     reached(tx, row, report, u64::try_from(row.last_row).unwrap_or_default())?;
-    diesel::update(t::table.find(row.id)).set((t::outcome.eq(report.outcome), t::finished_at.eq(tx.now))).execute(tx.conn)?;
+    diesel::update(t::table.find(row.id))
+        .set((
+            t::outcome.eq(report.outcome),
+            t::finished_at.eq(tx.now),
+            t::format.eq(found.format),
+            t::encoding.eq(found.encoding),
+            t::compression.eq(found.compression),
+            t::sheet.eq(found.sheet.clone()),
+        ))
+        .execute(tx.conn)?;
     if matches!(report.outcome, Outcome::Completed | Outcome::CompletedWithFaults) {
         noted(tx, row, report);
     }

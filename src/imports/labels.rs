@@ -22,9 +22,9 @@ const OWN: &[(&str, &str, &[&str])] = &[
     ("publicity_assets", "parent_code", &["所在场所编码"]),
     ("publicity_assets", "name", &["阵地名称", "名称"]),
     ("publicity_assets", "kind", &["种类"]),
-    ("inspections", "organization_code", &["被检查协会编码", "所属协会编码"]),
-    ("circulars", "organization_code", &["印发协会编码", "所属协会编码"]),
-    ("trainings", "organization_code", &["主办协会编码", "所属协会编码"]),
+    ("inspections", "organization_code", &["被检查协会编码", "所属协会编码", "被检查单位"]),
+    ("circulars", "organization_code", &["印发协会编码", "所属协会编码", "印发单位"]),
+    ("trainings", "organization_code", &["主办协会编码", "所属协会编码", "主办单位"]),
     ("welfare_batches", "name", &["批次名称", "名称"]),
     ("welfare_programmes", "name", &["项目名称", "名称"]),
     ("goods", "name", &["宣传品名称", "名称"]),
@@ -42,13 +42,13 @@ const OWN: &[(&str, &str, &[&str])] = &[
 ];
 
 const SHARED: &[(&str, &[&str])] = &[
-    ("code", &["编码", "编号"]),
-    ("name", &["姓名", "名称"]),
+    ("code", &["编码", "编号", "代码"]),
+    ("name", &["姓名", "名称", "名字"]),
     ("short_name", &["简称"]),
     ("gender", &["性别"]),
-    ("id_number", &["身份证号", "身份证号码", "证件号码"]),
-    ("phone", &["手机号", "手机", "手机号码", "联系电话"]),
-    ("organization_code", &["所属协会编码", "协会编码", "单位编码"]),
+    ("id_number", &["身份证号", "身份证号码", "证件号码", "证件号", "身份证", "公民身份号码"]),
+    ("phone", &["手机号", "手机", "手机号码", "联系电话", "电话", "电话号码", "联系方式", "移动电话"]),
+    ("organization_code", &["所属协会编码", "协会编码", "单位编码", "所属协会", "所属协会代码", "所属单位", "所属单位编码"]),
     ("person_code", &["人员编码"]),
     ("workstation_code", &["工作站编码"]),
     ("team_code", &["队伍编码"]),
@@ -79,7 +79,7 @@ const SHARED: &[(&str, &[&str])] = &[
     ("established_on_precision", &["成立日期精度"]),
     ("host_kind", &["依托单位类别"]),
     ("host_name", &["依托单位"]),
-    ("address", &["地址"]),
+    ("address", &["地址", "详细地址", "住址"]),
     ("longitude", &["经度"]),
     ("latitude", &["纬度"]),
     ("coordinate_system", &["坐标系"]),
@@ -122,7 +122,7 @@ const SHARED: &[(&str, &[&str])] = &[
     ("stage_on", &["阶段日期"]),
     ("stage_on_precision", &["阶段日期精度"]),
     ("funding_route", &["建设方式", "资金渠道"]),
-    ("note", &["备注"]),
+    ("note", &["备注", "附注"]),
     ("starts_on", &["开始日期"]),
     ("ends_on", &["结束日期"]),
     ("participants", &["参加人数"]),
@@ -196,8 +196,9 @@ mod tests {
             let mut seen = std::collections::HashMap::new();
             for column in columns::of(*verbs) {
                 assert!(!column.headers_zh.is_empty(), "{}.{} has no Chinese header", verbs.name(), column.header);
-                for label in column.headers_zh {
-                    if let Some(other) = seen.insert(label, column.header.clone()) {
+                for label in &column.headers_zh {
+                    let label = columns::key(label);
+                    if let Some(other) = seen.insert(label.clone(), column.header.clone()) {
                         panic!("{}: {label} means both {other} and {}", verbs.name(), column.header);
                     }
                 }

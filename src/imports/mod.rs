@@ -1,21 +1,27 @@
 //! Imports: a file of rows becomes records through the same drafts, rules and scope as everything else.
 //!
-//! Each import is a job ([`crate::jobs`]): its file is kept first, sealed, and then its rows are read ([`run`]) in transactions
-//! that [`job`] makes. A dry run is the real run rolled back. What became of each row is kept ([`outcomes`]), so that it can
-//! be looked at, and undone ([`undo`]).
+//! Each import is a job ([`crate::jobs`]): its file is kept first, sealed, and then its rows are read in transactions that [`job`]
+//! makes. [`crate::files::read`] gives the rows, whatever the format; `layout` finds out how they are laid out, `cells` what a cell
+//! means in its column, `people` who is registered already, and `run` writes what is right. A dry run is the real run rolled
+//! back. What became of each row is kept (`outcomes`), so that it can be looked at, and undone ([`undo`]).
 
 mod api;
+mod cells;
 mod columns;
 pub(crate) mod job;
 mod labels;
+mod layout;
+mod mappings;
 mod outcomes;
 mod people;
 mod run;
 mod shown;
 mod store;
+mod template;
 pub(crate) mod undo;
 
-pub use api::{cancel, columns_of, create, events, list, one, rows, undo as undo_one};
+pub use api::{cancel, columns_of, create, events, list, one, rows, template_of, undo as undo_one};
+pub use mappings::{delete as delete_mapping, list as list_mappings, one as one_mapping, put as put_mapping};
 pub use run::{Fault, Mode, OnError, Outcome};
 pub use shown::ShownImport;
 pub use store::sweep;

@@ -128,10 +128,10 @@ impl Spool {
         Ok(())
     }
 
-    /// Keeps all of them, the first at its position.
-    pub fn keep(&mut self, tx: &mut Tx<'_>, import_id: Id, first: i32) -> Result<()> {
+    /// Keeps all of them, in the order that they came in.
+    pub fn keep(&mut self, tx: &mut Tx<'_>, import_id: Id) -> Result<()> {
         self.file.seek(SeekFrom::Start(0)).map_err(Error::internal)?;
-        for (position, length) in (first..).zip(&self.lengths) {
+        for (position, length) in (0..).zip(&self.lengths) {
             let mut sealed = vec![0; *length];
             self.file.read_exact(&mut sealed).map_err(Error::internal)?;
             let plain = tx.vault.open_bytes("import_outcomes", "spool", import_id, &sealed)?;

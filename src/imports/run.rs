@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::columns::{self, Column};
+use super::cells::{self, Refused};
+use super::columns::{self, Column, Headers};
+use super::layout::{self, Example, Mapping, Place, Told};
 use super::outcomes::{KeptRow, Piece, RowOutcome, RowResult};
 use super::people;
 use crate::db::Tx;
 use crate::error::{Code, Error, Language, Result, Says};
-use crate::files::read::{Cell, RawRow, Table};
+use crate::files::read::{Cell, FileFormat, Found, RawRow, Table};
 use crate::jobs::Rows;
 use crate::policy::Scope;
 use crate::types::{Id, text_enum};
@@ -54,7 +56,7 @@ text_enum! {
 /// A fault of one cell or row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Fault {
-    /// Row of the file, as a spreadsheet counts: the header is row 1.
+    /// Row of the file, as a spreadsheet counts; of a JSON file the line or the place of the object.
     #[schema(example = 7)]
     pub row: u64,
     /// The header as it stands in the file; null when the whole row is meant.
@@ -69,10 +71,14 @@ pub struct Fault {
 pub struct Report {
     pub outcome: Outcome,
     pub rows_read: i64,
+    /// Rows that are no records: totals (合计、总计、小计) and the example of a template.
+    pub rows_left_out: i64,
     pub rows_created: i64,
     pub rows_updated: i64,
     pub rows_unchanged: i64,
     pub rows_failed: i64,
+    /// Headers of columns that only show something, as exports have them: known, and left alone.
+    pub ignored_columns: Vec<String>,
     /// The first of them.
     pub faults: Vec<Fault>,
     pub faults_total: i64,
@@ -92,11 +98,13 @@ pub struct Order {
 pub struct Row {
     number: u64,
     draft: Map<String, Value>,
+    /// References that a JSON file gives by id, as a draft does: for these there is no code to look up.
+    by_id: Vec<String>,
 }
 
 impl Row {
     fn text(&self, field: &str) -> Option<&str> {
-        self.draft.get(field).and_then(Value::as_str)
+        if self.by_id.iter().any(|by_id| by_id == field) { None } else { self.draft.get(field).and_then(Value::as_str) }
     }
 }
 
@@ -106,8 +114,14 @@ pub struct Import<'a> {
     scope: &'a Scope,
     order: Order,
     columns: Vec<Column>,
-    /// For each column of the file: its header and which of `columns` it is.
+    headers: Headers,
+    mapping: &'a Mapping,
+    /// For each column of the file that is imported: its header and which of `columns` it is.
     header: Vec<(String, usize)>,
+    /// What stands in each place of a row.
+    places: Vec<Place>,
+    header_row: u64,
+    found: Found,
     codes_seen: Seen,
     /// Of the file, the last that was read.
     last_row: u64,
@@ -140,13 +154,19 @@ impl Seen {
 
 impl<'a> Import<'a> {
     /// Reads the header. Fails where it is not one, with every fault of it.
-    pub fn open(verbs: &'static dyn Verbs, scope: &'a Scope, order: Order, table: &mut Table) -> Result<Self> {
+    pub fn open(verbs: &'static dyn Verbs, scope: &'a Scope, order: Order, table: &mut Table, mapping: &'a Mapping) -> Result<Self> {
+        let columns = columns::of(verbs);
         let mut import = Import {
             verbs,
             scope,
             order,
-            columns: columns::of(verbs),
+            headers: Headers::of(&columns),
+            columns,
+            mapping,
             header: Vec::new(),
+            places: Vec::new(),
+            header_row: 0,
+            found: table.found().clone(),
             codes_seen: Seen::default(),
             last_row: 0,
             results: BTreeMap::new(),
@@ -154,16 +174,17 @@ impl<'a> Import<'a> {
             report: Report {
                 outcome: Outcome::Completed,
                 rows_read: 0,
+                rows_left_out: 0,
                 rows_created: 0,
                 rows_updated: 0,
                 rows_unchanged: 0,
                 rows_failed: 0,
+                ignored_columns: Vec::new(),
                 faults: Vec::new(),
                 faults_total: 0,
             },
         };
-        let header = table.next()?.ok_or_else(|| Error::field("/file", "not_csv", "文件是空的", "the file is empty"))?;
-        import.read_header(header);
+        import.read_header(table)?;
         // A header that is wrong leaves no row to skip; and where a file has none, its first row may hold numbers that
         // must not be kept with the faults.
         if import.report.faults_total > 0 { Err(refused(&import.report)) } else { Ok(import) }
@@ -176,20 +197,10 @@ impl<'a> Import<'a> {
             // What was met counts for what comes.
             let Some(raw) = table.next()? else { break };
             self.last_row = raw.number;
-            self.read_row(raw);
+            self.read(raw, table);
         }
-        let (faults_total, faults) = serde_json::from_str(&row.faults).map_err(Error::internal)?;
         self.results.clear();
-        self.report = Report {
-            outcome: Outcome::Completed,
-            rows_read: row.rows_read,
-            rows_created: row.rows_created,
-            rows_updated: row.rows_updated,
-            rows_unchanged: row.rows_unchanged,
-            rows_failed: row.rows_failed,
-            faults,
-            faults_total,
-        };
+        self.report = super::shown::report(row)?;
         Ok(())
     }
 
@@ -201,10 +212,17 @@ impl<'a> Import<'a> {
             let Some(raw) = table.next()? else { break };
             read += 1;
             self.last_row = raw.number;
-            self.report.rows_read += 1;
-            rows.extend(self.read_row(raw));
+            rows.extend(self.read(raw, table));
         }
         Ok((read > 0).then_some(rows))
+    }
+
+    fn read(&mut self, raw: RawRow, table: &Table) -> Option<Row> {
+        if self.leaves_out(&raw) {
+            return None;
+        }
+        self.report.rows_read += 1;
+        if self.is_json() { self.read_object(raw) } else { self.read_row(&raw, table) }
     }
 
     /// What became of the rows since this was last asked.
@@ -228,6 +246,10 @@ impl<'a> Import<'a> {
 
     pub fn report(&self) -> &Report {
         &self.report
+    }
+
+    pub fn found(&self) -> &Found {
+        &self.found
     }
 
     pub fn last_row(&self) -> u64 {
@@ -256,54 +278,231 @@ impl<'a> Import<'a> {
         kept.shown.faults.push(fault);
     }
 
-    fn read_header(&mut self, header: RawRow) {
-        let cells = header.cells.into_iter().map(|cell| if let Cell::Text(text) = cell { text } else { String::new() });
-        for cell in cells {
-            match self.columns.iter().position(|column| column.is_called(&cell)) {
-                Some(i) if self.header.iter().any(|(_, other)| *other == i) => {
-                    self.fault(1, Some(cell), "duplicate_column", &Says::new("此列出现了不止一次", "the column stands more than once"));
-                }
-                Some(i) => self.header.push((cell.trim().to_owned(), i)),
-                None => {
-                    let known: Vec<&str> =
-                        self.columns.iter().map(|column| column.headers_zh.first().copied().unwrap_or(&column.header)).collect();
-                    let known_en: Vec<&str> = self.columns.iter().map(|column| column.header.as_str()).collect();
-                    let says = Says::new(
-                        format!("没有此列；可用：{}", known.join("、")),
-                        format!("there is no such column; known: {}", known_en.join(", ")),
-                    );
-                    self.fault(1, Some(cell), "unknown_column", &says);
-                }
+    fn is_json(&self) -> bool {
+        matches!(self.found.format, FileFormat::Ndjson | FileFormat::Json)
+    }
+
+    fn read_header(&mut self, table: &mut Table) -> Result<()> {
+        if self.is_json() {
+            // Each object names its own members, any of the columns.
+            self.header = self.columns.iter().enumerate().map(|(i, column)| (column.header.clone(), i)).collect();
+            return Ok(());
+        }
+        let row = layout::header_row(table, &self.headers, self.mapping)?;
+        let row = row.ok_or_else(|| Error::field("/file", "empty_file", "文件是空的", "the file is empty"))?;
+        self.header_row = row.number;
+        let names: Vec<String> = row.cells.iter().map(layout::name).collect();
+        for name in &names {
+            let place = self.place(name);
+            self.places.push(place);
+        }
+        for header in layout::unused(self.mapping, &names) {
+            let says = Says::new(
+                "映射中的此表头在文件里没有；请核对文字",
+                "the mapping names this header and the file has none such; compare the words",
+            );
+            self.fault(self.header_row, Some(header), "missing_header", &says);
+        }
+        self.check_header();
+        Ok(())
+    }
+
+    /// What stands below a header.
+    fn place(&mut self, name: &str) -> Place {
+        if name.is_empty() {
+            return Place::Nameless;
+        }
+        let row = self.header_row;
+        match layout::told(name, &self.headers, self.mapping) {
+            Told::Ignored => Place::Ignored,
+            Told::RowNumber => Place::RowNumber,
+            Told::Column(meaning) if self.header.iter().any(|(_, other)| *other == meaning.column) => {
+                let says = Says::new("此列出现了不止一次", "the column stands more than once");
+                self.fault(row, Some(name.to_owned()), "duplicate_column", &says);
+                Place::Ignored
+            }
+            Told::Column(meaning) => {
+                self.header.push((name.to_owned(), meaning.column));
+                Place::Column { at: self.header.len() - 1, unit: meaning.unit }
+            }
+            Told::Nothing => {
+                let says = self.known_columns("没有此列", "there is no such column");
+                self.fault(row, Some(name.to_owned()), "unknown_column", &says);
+                Place::Ignored
+            }
+            Told::Mapped(column) => {
+                let says = self.known_columns(
+                    &format!("映射所指的列“{column}”不存在"),
+                    &format!("the mapping gives it the column '{column}', which there isn't"),
+                );
+                self.fault(row, Some(name.to_owned()), "unknown_column", &says);
+                Place::Ignored
             }
         }
+    }
+
+    fn known_columns(&self, zh: &str, en: &str) -> Says {
+        let known: Vec<&str> = self.columns.iter().map(|column| column.headers_zh.first().unwrap_or(&column.header).as_str()).collect();
+        let known_en: Vec<&str> = self.columns.iter().map(|column| column.header.as_str()).collect();
+        Says::new(format!("{zh}；可用：{}", known.join("、")), format!("{en}; known: {}", known_en.join(", ")))
+    }
+
+    /// What the header row must have.
+    fn check_header(&mut self) {
+        let row = self.header_row;
         let missing: Vec<String> = self
             .columns
             .iter()
             .enumerate()
             .filter(|(i, column)| column.required && !self.header.iter().any(|(_, present)| present == i))
-            .map(|(_, column)| column.headers_zh.first().map_or_else(|| column.header.clone(), |zh| format!("{}（{zh}）", column.header)))
+            .map(|(_, column)| match column.headers_zh.first() {
+                Some(zh) => format!("{}（{zh}）", column.header),
+                None => column.header.clone(),
+            })
             .collect();
         for column in missing {
-            self.fault(1, Some(column), "missing_column", &Says::new("缺少此必填列", "this required column is missing"));
+            self.fault(row, Some(column), "missing_column", &Says::new("缺少此必填列", "this required column is missing"));
         }
         if self.order.mode == Mode::Upsert && !self.header.iter().any(|(_, i)| self.columns[*i].header == "code") {
-            self.fault(1, Some("code".into()), "missing_column", &Says::new("更新模式需要编码列 code", "an upsert needs the column code"));
+            self.fault(
+                row,
+                Some("code".into()),
+                "missing_column",
+                &Says::new("更新模式需要编码列 code", "an upsert needs the column code"),
+            );
         }
     }
 
-    fn read_row(&mut self, row: RawRow) -> Option<Row> {
-        let number = row.number;
-        if row.cells.len() != self.header.len() {
-            let (have, want) = (row.cells.len(), self.header.len());
+    /// Whether a row is no record; an example that was filled in but not called something else is a fault.
+    fn leaves_out(&mut self, row: &RawRow) -> bool {
+        if self.is_json() {
+            return false;
+        }
+        let left_out = layout::is_total(&row.cells)
+            || match layout::example(row, &self.places, |at| &self.columns[self.header[at].1]) {
+                Example::No => false,
+                Example::Unchanged => true,
+                Example::Changed => {
+                    let says = Says::new(
+                        "此行仍标为“示例”但内容已改；如为正式数据，请把“示例”改为序号，否则请删除此行",
+                        "the row is still marked as the example (示例) and has been changed; number it if it is a record, or else delete it",
+                    );
+                    self.report.rows_read += 1;
+                    self.fault(row.number, None, "example_row_changed", &says);
+                    return true;
+                }
+            };
+        self.report.rows_left_out += i64::from(left_out);
+        left_out
+    }
+
+    fn read_row(&mut self, raw: &RawRow, table: &Table) -> Option<Row> {
+        let number = raw.number;
+        let (have, want) = (raw.cells.len(), self.places.len());
+        let beyond = raw.cells.iter().skip(want).any(|cell| !cell.is_blank());
+        // A workbook leaves out the empty cells at the end of a row.
+        let short =
+            self.found.format == FileFormat::Csv && self.places.iter().skip(have).any(|place| matches!(place, Place::Column { .. }));
+        if beyond || short {
             let says = Says::new(format!("此行有 {have} 格，表头有 {want} 格"), format!("the row has {have} cells, the header {want}"));
             self.fault(number, None, "wrong_number_of_cells", &says);
             return None;
         }
         let mut draft = Map::new();
-        for (cell, (_, column)) in row.cells.iter().zip(&self.header) {
-            if let Cell::Text(text) = cell {
-                self.columns[*column].put(text, &mut draft);
+        let mut refusals = Vec::new();
+        for (i, (cell, place)) in raw.cells.iter().zip(&self.places).enumerate() {
+            match place {
+                Place::Column { at, unit } => {
+                    let column = &self.columns[self.header[*at].1];
+                    match cells::value(column.content, &column.entries, *unit, cell, |serial| table.day(serial)) {
+                        Ok(Some(value)) => column.put(value, &mut draft),
+                        Ok(None) => {}
+                        Err(refused) => refusals.push((*at, refused)),
+                    }
+                }
+                Place::Nameless if !cell.is_blank() => {
+                    let says = Says::new(
+                        format!("第 {} 列没有表头，此格却有内容；请补上表头或清空此格", i + 1),
+                        format!("column {} has no header and this row has something there; name the column or empty the cell", i + 1),
+                    );
+                    self.fault(number, None, "cell_without_header", &says);
+                    return None;
+                }
+                _ => {}
             }
+        }
+        self.kept(Row { number, draft, by_id: Vec::new() }, refusals)
+    }
+
+    /// An object of a JSON file: its members are columns, by any of their names, or fields as a draft has them.
+    fn read_object(&mut self, row: RawRow) -> Option<Row> {
+        let number = row.number;
+        let Some(Cell::Json(Value::Object(members))) = row.cells.into_iter().next() else { return None };
+        let mut row = Row { number, draft: Map::new(), by_id: Vec::new() };
+        let mut refusals = Vec::new();
+        for (name, value) in members {
+            let by_id = self.verbs.references().iter().any(|reference| reference.field == name);
+            let meaning = match layout::told(&name, &self.headers, self.mapping) {
+                Told::Ignored | Told::RowNumber => continue,
+                _ if by_id => {
+                    row.by_id.push(name.clone());
+                    row.draft.insert(name, value);
+                    continue;
+                }
+                Told::Column(meaning) => meaning,
+                Told::Nothing if self.verbs.draft_shape().property(&name).is_some() => {
+                    row.draft.insert(name, value);
+                    continue;
+                }
+                Told::Nothing | Told::Mapped(_) => {
+                    let says = self.known_columns("没有此列", "there is no such column");
+                    self.fault(number, Some(name), "unknown_column", &says);
+                    return None;
+                }
+            };
+            let column = &self.columns[meaning.column];
+            let cell = match value {
+                Value::String(text) => Cell::Text(text),
+                Value::Number(digits) if meaning.unit.is_some() => Cell::Number(digits.to_string()),
+                other => {
+                    column.put(other, &mut row.draft);
+                    continue;
+                }
+            };
+            // In JSON's draft every column is at the place of its own.
+            match cells::value(column.content, &column.entries, meaning.unit, &cell, |_| None) {
+                Ok(Some(value)) => column.put(value, &mut row.draft),
+                Ok(None) => {}
+                Err(refused) => refusals.push((meaning.column, refused)),
+            }
+        }
+        if self.order.mode == Mode::Upsert && row.text("code").is_none() {
+            let says = Says::new("更新模式需要编码 code", "an upsert needs the code");
+            self.fault(number, Some("code".into()), "required", &says);
+            return None;
+        }
+        self.kept(row, refusals)
+    }
+
+    /// The row, if all its cells could be read and its code is new to the file. With cells that could not, its other faults are
+    /// told at the same time.
+    fn kept(&mut self, row: Row, refusals: Vec<(usize, Refused)>) -> Option<Row> {
+        let (number, draft) = (row.number, &row.draft);
+        if !refusals.is_empty() {
+            let mut others = Vec::new();
+            self.verbs.draft_shape().check(&Value::Object(draft.clone()), "/0", &mut others);
+            let told = |pointer: &str| {
+                let at = |column: &Column| pointer.strip_prefix("/0").is_some_and(|rest| column.is_at(rest));
+                // Codes of other records are not yet ids.
+                self.columns.iter().any(|column| column.refers_to.is_some() && at(column))
+                    || refusals.iter().any(|(i, _)| at(&self.columns[self.header[*i].1]))
+            };
+            others.retain(|fault| !told(&fault.pointer));
+            for (i, refused) in refusals {
+                self.fault(number, Some(self.header[i].0.clone()), refused.code, &refused.says);
+            }
+            self.tell(std::slice::from_ref(&row), &Error::invalid(others));
+            return None;
         }
         if let Some(code) = draft.get("code").and_then(Value::as_str)
             && !self.codes_seen.insert(code)
@@ -312,7 +511,7 @@ impl<'a> Import<'a> {
             self.fault(number, header, "duplicate_code", &Says::new("此编码在文件中已出现过", "the code stands in the file already"));
             return None;
         }
-        Some(Row { number, draft })
+        Some(row)
     }
 
     fn header_of(&self, column: &str) -> Option<String> {

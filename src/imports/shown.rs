@@ -9,6 +9,7 @@ use super::run::{Fault, Mode, OnError, Outcome, Report, refused};
 use super::store::Row;
 use crate::db::AnyConnection;
 use crate::error::{Error, Language, Result};
+use crate::files::read::{FileCompression, FileEncoding, FileFormat};
 use crate::jobs::{self, Failure, Job, JobKind, JobState, Jobs, Shown};
 use crate::policy::Action;
 use crate::schema::imports as t;
@@ -31,11 +32,22 @@ pub struct ShownImport {
     pub state: JobState,
     /// How it ended; null until it has.
     pub outcome: Option<Outcome>,
+    /// What the file turned out to be; null until it was read.
+    pub format: Option<FileFormat>,
+    /// Of a text: how its characters are written.
+    pub encoding: Option<FileEncoding>,
+    pub compression: Option<FileCompression>,
+    /// Of a workbook: the sheet that was read.
+    pub sheet: Option<String>,
     pub rows_read: i64,
+    /// Rows that are no records: totals (合计、总计、小计) and the example of a template.
+    pub rows_left_out: i64,
     pub rows_created: i64,
     pub rows_updated: i64,
     pub rows_unchanged: i64,
     pub rows_failed: i64,
+    /// Headers of columns that only show something, as exports have them: known, and left alone.
+    pub ignored_columns: Vec<String>,
     /// The first thousand faults; all of them are in `/imports/{id}/rows`.
     pub faults: Vec<Fault>,
     pub faults_total: i64,
@@ -133,11 +145,17 @@ impl Known {
             file_name: row.file_name.clone(),
             state: self.state(),
             outcome: row.outcome,
+            format: row.format,
+            encoding: row.encoding,
+            compression: row.compression,
+            sheet: row.sheet.clone(),
             rows_read: row.rows_read,
+            rows_left_out: row.rows_left_out,
             rows_created: row.rows_created,
             rows_updated: row.rows_updated,
             rows_unchanged: row.rows_unchanged,
             rows_failed: row.rows_failed,
+            ignored_columns: report.ignored_columns,
             faults: report.faults,
             faults_total: report.faults_total,
             progress: at_work.and_then(|job| jobs.progress(job)),
@@ -178,10 +196,12 @@ pub fn report(row: &Row) -> Result<Report> {
     Ok(Report {
         outcome: row.outcome.unwrap_or(Outcome::Completed),
         rows_read: row.rows_read,
+        rows_left_out: row.rows_left_out,
         rows_created: row.rows_created,
         rows_updated: row.rows_updated,
         rows_unchanged: row.rows_unchanged,
         rows_failed: row.rows_failed,
+        ignored_columns: serde_json::from_str(&row.ignored_columns).map_err(Error::internal)?,
         faults,
         faults_total,
     })

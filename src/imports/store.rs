@@ -3,6 +3,7 @@
 //! Files hold whole numbers, so they are sealed, in pieces; they are kept for a while, so that a file can be had back with its
 //! faults and an import can be undone, and swept afterwards.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::run::{Mode, OnError, Outcome};
 use crate::db::{AnyConnection, Db, Deed, Tx};
 use crate::error::{Error, Result};
+use crate::files::read::{FileCompression, FileEncoding, FileFormat};
 use crate::schema::{import_files, import_outcomes, imports as t};
 use crate::types::{Id, Instant};
 
@@ -47,8 +49,14 @@ pub struct Row {
     pub file_bytes: i64,
     /// [`Options`] as JSON.
     pub options: String,
-    /// What the file turned out to be, as JSON.
-    pub found: Option<String>,
+    /// What the file turned out to be.
+    pub format: Option<FileFormat>,
+    pub encoding: Option<FileEncoding>,
+    pub compression: Option<FileCompression>,
+    pub sheet: Option<String>,
+    pub rows_left_out: i64,
+    /// Headers that only show something, as a JSON array.
+    pub ignored_columns: String,
     /// Up to which row of the file what was right is kept: where an import that leaves wrong rows out goes on.
     pub last_row: i64,
     /// The earlier import of the same file.
@@ -60,7 +68,12 @@ pub struct Row {
 /// What else was asked for of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Options {}
+pub struct Options {
+    /// Of a workbook: the sheet to read.
+    pub sheet: Option<String>,
+    /// Headers of the file, each with the column that it means.
+    pub mapping: BTreeMap<String, Option<String>>,
+}
 
 pub fn find(conn: &mut AnyConnection, id: Id) -> Result<Row> {
     Ok(t::table.find(id).select(Row::as_select()).first(conn)?)

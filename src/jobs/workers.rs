@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::{Job, JobKind, JobState, Progress, Shown, claim, finish, give_back, latest, renew};
 use crate::db::Db;
 use crate::error::{Code, Error, Result};
+use crate::files::read::Limits;
 use crate::imports;
 use crate::types::Id;
 
@@ -29,6 +30,8 @@ pub struct JobsConfig {
     pub lease: Duration,
     /// How long the files of imports are kept.
     pub files_kept: Duration,
+    /// How much a file may hold.
+    pub file_limits: Limits,
 }
 
 /// The jobs, as one server sees them. Cheap to clone.
@@ -153,7 +156,7 @@ impl Jobs {
         let done = {
             let _heart = db.target().is_postgres().then(|| Heart::start(db, job, &progress, self.0.config.lease));
             let work = || match job.kind {
-                JobKind::Import => imports::job::run(db, job, &progress, self.lease_seconds()),
+                JobKind::Import => imports::job::run(db, job, &progress, self.0.config.file_limits, self.lease_seconds()),
                 JobKind::ImportUndo => imports::undo::run(db, job, &progress),
             };
             catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::internal("a job panicked")))

@@ -85,6 +85,7 @@ foreign_keys! {
     "import_outcomes"."import_id" -> "imports",
     "jobs"."actor_id" -> "users",
     "jobs"."cancelled_by" -> "users",
+    "import_mappings"."user_id" -> "users",
     "workstations"."organization_id" -> "organizations",
     "appointments"."organization_id" -> "organizations",
     "appointments"."person_id" -> "persons",

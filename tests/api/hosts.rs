@@ -312,6 +312,19 @@ impl<'a> Client<'a> {
         self.send("POST", "/api/v1/imports", &headers, Some(&body))
     }
 
+    /// A file as it comes.
+    pub fn download(&self, path: &str) -> Vec<u8> {
+        let mut request = ureq::get(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        request.call().expect("an answer").body_mut().read_to_vec().expect("a file")
+    }
+
+    pub fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send("PUT", path, &[("Content-Type", "application/json")], Some(body.to_string().as_bytes()))
+    }
+
     pub fn send(&self, method: &str, path: &str, headers_sent: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
         self.try_send(method, path, headers_sent, body).expect("an answer")
     }
@@ -337,7 +350,8 @@ impl<'a> Client<'a> {
         let status = response.status().as_u16();
         let headers: Vec<(String, String)> =
             response.headers().iter().map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
-        let text = response.body_mut().read_to_string()?;
+        // A file need not be text; whoever wants its bytes asks for them.
+        let text = String::from_utf8_lossy(&response.body_mut().read_to_vec()?).into_owned();
         let answer = Answer {
             status,
             headers,

@@ -20,6 +20,7 @@ mod figures;
 mod headers;
 mod heroes;
 mod hosts;
+mod imports;
 mod jobs;
 mod ledger;
 mod limits;

@@ -242,6 +242,7 @@ fn tried(client: &Client<'_>, method: &str, template: &str, samples: &Samples, i
         .replace("{id}", id)
         .replace("{code}", "four_ones.volunteers")
         .replace("{year}", "2022")
+        .replace("{name}", "sample")
         .replace("{resource}", "organizations");
     let of_county = format!("organization_id={}", samples.id("organizations"));
     match segment {
@@ -261,6 +262,7 @@ fn tried(client: &Client<'_>, method: &str, template: &str, samples: &Samples, i
             let foreign = answer.body["faults"][0]["code"] == "unknown_reference";
             return if foreign { "404" } else { word(&answer, None) };
         }
+        ("PUT", "mappings/{name}", _) => json!({"resource": "volunteer-teams", "columns": {"队伍": "name"}}),
         ("POST", "", _) => sample.map(|(_, draft)| draft.clone()).unwrap_or(json!({})),
         ("POST", "batch", _) => json!({"items": [sample.map(|(_, draft)| draft)]}),
         ("POST", _, Some(action)) => step_body(&resource, action, samples),

@@ -119,8 +119,8 @@ fn an_import_tells_every_fault_and_a_second_run_changes_nothing() {
         assert_eq!(counts(&upsert(&good.replace("school", "rescue")).body), [0, 1, 1]);
 
         assert_eq!(client.import("volunteer-teams", b"code,colour\nx,red\n", &[]).body["faults"][0]["code"], "unknown_column");
-        assert_eq!(client.import("volunteer-teams", b"PK\x03\x04\x00\x00", &[]).faults(), [("/file", "not_csv")]);
-        assert_eq!(client.import("volunteer-teams", b"", &[]).faults(), [("/file", "not_csv")]);
+        assert_eq!(client.import("volunteer-teams", b"PK\x03\x04\x00\x00", &[]).faults(), [("/file", "unreadable_file")]);
+        assert_eq!(client.import("volunteer-teams", b"", &[]).faults(), [("/file", "empty_file")]);
         assert_eq!(
             client.import("nothing", b"a\n", &[("mode", "replace")]).faults(),
             [("/resource", "unknown_resource"), ("/mode", "unknown_entry")]

@@ -1,0 +1,6 @@
+//! Any bytes at all.
+#![no_main]
+
+mod common;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| common::read(bytes));

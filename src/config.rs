@@ -50,6 +50,7 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("YIYONG_DRAIN_SECONDS", "3", "how long after SIGTERM the server still takes requests while it says that it is not ready"),
     ("YIYONG_SECOND_APPROVAL_CITY_FEN", "50000000", "from this amount of the city's own money on, two approve; a batch counts as one"),
     ("YIYONG_SECOND_APPROVAL_COUNTY_FEN", "10000000", "the same for a county's"),
+    ("YIYONG_FULL_EXPORTS_AN_HOUR", "20", "how many exports with whole ID numbers and phones one user may make in an hour"),
     ("YIYONG_LOG", "info", "log levels, as env_logger reads them"),
 ];
 
@@ -74,6 +75,7 @@ pub struct Config {
     pub body_within: Duration,
     pub drain: Duration,
     pub second_approval: SecondApproval,
+    pub full_exports_an_hour: i64,
 }
 
 /// From which amount on, in fen, a disbursement or a batch of them needs a second approver.
@@ -173,6 +175,7 @@ impl Config {
                 city_fen: fen("YIYONG_SECOND_APPROVAL_CITY_FEN", 50_000_000)?,
                 county_fen: fen("YIYONG_SECOND_APPROVAL_COUNTY_FEN", 10_000_000)?,
             },
+            full_exports_an_hour: i64::try_from(number("YIYONG_FULL_EXPORTS_AN_HOUR", 20, 0, 1_000_000)?).unwrap_or(i64::MAX),
             target,
             data_dir,
             bind,

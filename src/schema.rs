@@ -214,6 +214,7 @@ diesel::table! {
         rows_updated -> BigInt,
         rows_unchanged -> BigInt,
         rows_failed -> BigInt,
+        ignored_columns -> Text,
         faults -> Text,
         version -> Integer,
         created_at -> Instant,

@@ -74,6 +74,9 @@ pub fn is_connection_loss(error: &DieselError) -> bool {
     }
 }
 
+/// The right to one of the connections: held by work on a thread of its own until that is done.
+pub struct Turn(#[allow(dead_code)] tokio::sync::OwnedSemaphorePermit);
+
 /// How long work that nobody waits for, such as the command line's, waits for a connection.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -256,6 +259,13 @@ impl Db {
             return Ok(None);
         }
         self.pen.clone().acquire_owned().await.map(Some).map_err(Error::internal)
+    }
+
+    /// A turn for work on a thread of its own, which goes on for as long as somebody reads what it finds.
+    pub async fn long_turn(&self) -> Result<Turn> {
+        let until = Instant::now() + self.answer_within;
+        let turn = tokio::time::timeout_at(until.into(), self.turn()).await.unwrap_or_else(|_| Err(Error::database_away()))?;
+        Ok(Turn(turn))
     }
 
     async fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {

@@ -33,7 +33,8 @@ struct ImportForm {
     /// The resource, as in its address: `volunteers`.
     #[schema(example = "volunteers")]
     resource: String,
-    /// CSV in UTF-8, with or without a byte order mark; Chinese or English headers; references by code.
+    /// CSV in UTF-8, with or without a byte order mark, with Chinese or English headers; or NDJSON, an object a line with the
+    /// fields of the API. References by code. Columns that only show something, as an export has them, are left alone.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
     /// `create` when absent.
@@ -106,6 +107,7 @@ pub async fn create(request: HttpRequest, caller: Caller, db: web::Data<Db>, pay
                 rows_updated: report.rows_updated,
                 rows_unchanged: report.rows_unchanged,
                 rows_failed: report.rows_failed,
+                ignored_columns: serde_json::to_string(&report.ignored_columns).map_err(Error::internal)?,
                 faults: serde_json::to_string(&(report.faults_total, &report.faults)).map_err(Error::internal)?,
                 version: 1,
                 created_at: tx.now,
@@ -148,6 +150,7 @@ pub async fn one(caller: Caller, db: web::Data<Db>, id: web::Path<String>) -> Re
         rows_updated: row.rows_updated,
         rows_unchanged: row.rows_unchanged,
         rows_failed: row.rows_failed,
+        ignored_columns: serde_json::from_str(&row.ignored_columns).map_err(Error::internal)?,
         faults,
         faults_total,
     }))
@@ -213,6 +216,7 @@ struct Row {
     rows_updated: i64,
     rows_unchanged: i64,
     rows_failed: i64,
+    ignored_columns: String,
     faults: String,
     version: i32,
     created_at: Instant,

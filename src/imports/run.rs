@@ -1,21 +1,27 @@
 //! One import from its first row to its last, inside one transaction.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::columns::{self, Column};
+use super::lines;
 use crate::db::Tx;
 use crate::error::{Code, Error, Language, Result, Says};
 use crate::policy::Scope;
+use crate::resources::references;
 use crate::types::{Id, text_enum};
+use crate::web::body;
 use crate::web::verbs::{Verbs, Written, named};
 
 /// Rows that are read, checked and written together.
 const CHUNK: usize = 1_000;
+const BUFFER: usize = 64 * 1024;
+/// Bytes of a line of NDJSON.
+const LONGEST_LINE: u64 = 1024 * 1024;
 /// Faults that are told; more are counted.
 const FAULTS_TOLD: usize = 1_000;
 
@@ -74,6 +80,8 @@ pub struct Report {
     pub rows_updated: i64,
     pub rows_unchanged: i64,
     pub rows_failed: i64,
+    /// Headers of columns that only show something, as exports have them: known, and left alone.
+    pub ignored_columns: Vec<String>,
     /// The first thousand faults.
     pub faults: Vec<Fault>,
     pub faults_total: i64,
@@ -103,6 +111,7 @@ struct Import<'a> {
     verbs: &'static dyn Verbs,
     scope: &'a Scope,
     order: Order,
+    /// Those that are written, and those that are only shown.
     columns: Vec<Column>,
     /// For each column of the file: its header and which of `columns` it is.
     header: Vec<(String, usize)>,
@@ -113,14 +122,14 @@ struct Import<'a> {
 
 /// Reads all rows and writes what is right. Fails, and so undoes everything, only where the file can't be read.
 pub fn run(tx: &mut Tx<'_>, verbs: &'static dyn Verbs, scope: &Scope, order: Order, file: impl Read) -> Result<Report> {
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).has_headers(false).buffer_capacity(64 * 1024).from_reader(WithoutBom::new(file));
-    let mut record = csv::ByteRecord::new();
+    let mut file = BufReader::with_capacity(BUFFER, WithoutBom::new(file));
+    // No header of a table begins with a brace.
+    let is_ndjson = file.fill_buf().map_err(Error::internal)?.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     let mut import = Import {
         verbs,
         scope,
         order,
-        columns: columns::of(verbs),
+        columns: columns::of(verbs).into_iter().chain(columns::shown(verbs)).collect(),
         header: Vec::new(),
         codes_seen: HashSet::new(),
         failed_rows: HashSet::new(),
@@ -136,10 +145,17 @@ pub fn run(tx: &mut Tx<'_>, verbs: &'static dyn Verbs, scope: &Scope, order: Ord
             rows_updated: 0,
             rows_unchanged: 0,
             rows_failed: 0,
+            ignored_columns: Vec::new(),
             faults: Vec::new(),
             faults_total: 0,
         },
     };
+    if is_ndjson {
+        import.read_lines(tx, file)?;
+        return Ok(import.finish());
+    }
+    let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).buffer_capacity(BUFFER).from_reader(file);
+    let mut record = csv::ByteRecord::new();
     if !reader.read_byte_record(&mut record).map_err(unreadable)? {
         return Err(not_csv("文件是空的", "the file is empty"));
     }
@@ -204,15 +220,14 @@ impl Import<'_> {
                 Some(i) if self.header.iter().any(|(_, other)| *other == i) => {
                     self.fault(1, Some(cell), "duplicate_column", &Says::new("此列出现了不止一次", "the column stands more than once"));
                 }
-                Some(i) => self.header.push((cell.trim().to_owned(), i)),
+                Some(i) => {
+                    if self.columns[i].read_only {
+                        self.report.ignored_columns.push(cell.trim().to_owned());
+                    }
+                    self.header.push((cell.trim().to_owned(), i));
+                }
                 None => {
-                    let known: Vec<&str> =
-                        self.columns.iter().map(|column| column.headers_zh.first().copied().unwrap_or(&column.header)).collect();
-                    let known_en: Vec<&str> = self.columns.iter().map(|column| column.header.as_str()).collect();
-                    let says = Says::new(
-                        format!("没有此列；可用：{}", known.join("、")),
-                        format!("there is no such column; known: {}", known_en.join(", ")),
-                    );
+                    let says = self.unknown_column();
                     self.fault(1, Some(cell), "unknown_column", &says);
                 }
             }
@@ -233,6 +248,78 @@ impl Import<'_> {
         Ok(())
     }
 
+    /// Each line an object: a row of its own columns.
+    fn read_lines(&mut self, tx: &mut Tx<'_>, mut file: impl BufRead) -> Result<()> {
+        self.header =
+            self.columns.iter().enumerate().filter(|(_, column)| !column.read_only).map(|(i, column)| (column.header.clone(), i)).collect();
+        let mut chunk = Vec::with_capacity(CHUNK);
+        let mut bytes = Vec::new();
+        let mut number = 0;
+        loop {
+            bytes.clear();
+            if file.by_ref().take(LONGEST_LINE + 1).read_until(b'\n', &mut bytes).map_err(Error::internal)? == 0 {
+                break;
+            }
+            number += 1;
+            if bytes.len() as u64 > LONGEST_LINE {
+                let (zh, en) = (format!("第 {number} 行超过 1 MiB"), format!("line {number} has more than 1 MiB"));
+                return Err(Error::field("/file", "not_ndjson", zh, en));
+            }
+            if bytes.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            self.report.rows_read += 1;
+            if let Some(row) = self.read_line(number, &bytes) {
+                chunk.push(row);
+            }
+            if chunk.len() == CHUNK {
+                self.write(tx, std::mem::take(&mut chunk))?;
+            }
+        }
+        self.write(tx, chunk)
+    }
+
+    fn read_line(&mut self, number: u64, bytes: &[u8]) -> Option<Row> {
+        let object = match body::parse(bytes) {
+            Ok(Value::Object(object)) => object,
+            Ok(_) => {
+                self.fault(number, None, "not_ndjson", &Says::new("此行应为一个 JSON 对象", "the line should be a JSON object"));
+                return None;
+            }
+            Err(error) => {
+                self.fault(number, None, "not_ndjson", &error.detail.unwrap_or_else(|| error.code.title()));
+                return None;
+            }
+        };
+        let line = lines::read(&self.columns, object);
+        for column in line.ignored {
+            if !self.report.ignored_columns.contains(&column) {
+                self.report.ignored_columns.push(column);
+            }
+        }
+        let says = self.unknown_column();
+        for column in &line.unknown {
+            self.fault(number, Some(column.clone()), "unknown_column", &says);
+        }
+        if self.order.mode == Mode::Upsert && !line.draft.get("code").is_some_and(Value::is_string) {
+            self.fault(
+                number,
+                Some("code".into()),
+                "missing_column",
+                &Says::new("更新模式需要编码列 code", "an upsert needs the column code"),
+            );
+            return None;
+        }
+        if line.unknown.is_empty() { self.complete(number, line.draft) } else { None }
+    }
+
+    fn unknown_column(&self) -> Says {
+        let written = || self.columns.iter().filter(|column| !column.read_only);
+        let known: Vec<&str> = written().map(|column| column.headers_zh.first().copied().unwrap_or(&column.header)).collect();
+        let known_en: Vec<&str> = written().map(|column| column.header.as_str()).collect();
+        Says::new(format!("没有此列；可用：{}", known.join("、")), format!("there is no such column; known: {}", known_en.join(", ")))
+    }
+
     fn read_row(&mut self, number: u64, record: &csv::ByteRecord) -> Option<Row> {
         if record.len() != self.header.len() {
             let (have, want) = (record.len(), self.header.len());
@@ -243,6 +330,7 @@ impl Import<'_> {
         let mut draft = Map::new();
         for (i, cell) in record.iter().enumerate() {
             match std::str::from_utf8(cell) {
+                Ok(_) if self.columns[self.header[i].1].read_only => {}
                 Ok(text) => self.columns[self.header[i].1].put(text, &mut draft),
                 Err(_) => {
                     let header = self.header[i].0.clone();
@@ -251,6 +339,11 @@ impl Import<'_> {
                 }
             }
         }
+        self.complete(number, draft)
+    }
+
+    /// A row that has been read, unless its code has been before.
+    fn complete(&mut self, number: u64, draft: Map<String, Value>) -> Option<Row> {
         if let Some(code) = draft.get("code").and_then(Value::as_str)
             && !self.codes_seen.insert(code.to_owned())
         {
@@ -269,7 +362,7 @@ impl Import<'_> {
     /// file that puts parents first.
     fn write(&mut self, tx: &mut Tx<'_>, mut rows: Vec<Row>) -> Result<()> {
         let own: Vec<String> =
-            self.columns.iter().filter(|c| c.refers_to == Some(self.verbs.name())).map(|c| c.field().to_owned()).collect();
+            self.columns.iter().filter(|c| c.refers_to == Some(self.verbs.name()) && !c.read_only).map(|c| c.field().to_owned()).collect();
         while !rows.is_empty() {
             let codes: HashSet<String> = rows.iter().filter_map(|row| row.text("code")).map(str::to_owned).collect();
             let waits = |row: &Row| own.iter().filter_map(|field| row.text(field)).any(|code| codes.contains(code));
@@ -310,7 +403,8 @@ impl Import<'_> {
 
     /// Puts ids in the place of codes: one query per column that refers.
     fn resolve(&mut self, tx: &mut Tx<'_>, rows: &mut Vec<Row>) -> Result<()> {
-        let referring: Vec<(String, usize)> = self.header.iter().filter(|(_, i)| self.columns[*i].refers_to.is_some()).cloned().collect();
+        let refers = |i: usize| self.columns[i].refers_to.is_some() && !self.columns[i].read_only;
+        let referring: Vec<(String, usize)> = self.header.iter().filter(|(_, i)| refers(*i)).cloned().collect();
         let mut broken = HashSet::new();
         for (header, i) in referring {
             let field = self.columns[i].field().to_owned();
@@ -323,9 +417,11 @@ impl Import<'_> {
                 continue;
             }
             let ids: HashMap<String, Id> = target.ids_by_code(tx.conn, self.scope, &codes)?.into_iter().collect();
+            let foreign: Vec<String> = codes.into_iter().filter(|code| !ids.contains_key(code)).collect();
+            let kept = self.kept(tx, rows, &field, of, foreign)?;
             for row in rows.iter_mut() {
                 let Some(code) = row.text(&field).map(str::to_owned) else { continue };
-                match ids.get(&code) {
+                match ids.get(&code).or_else(|| kept.get(&row.number)) {
                     Some(id) => {
                         row.draft.insert(field.clone(), id.to_string().into());
                     }
@@ -344,6 +440,25 @@ impl Import<'_> {
         }
         rows.retain(|row| !broken.contains(&row.number));
         Ok(())
+    }
+
+    /// What records refer to outside the caller's reach, where a row only says again what its record says already: by the
+    /// row's number. An association's file names the one above it.
+    fn kept(&self, tx: &mut Tx<'_>, rows: &[Row], field: &str, of: &str, foreign: Vec<String>) -> Result<HashMap<u64, Id>> {
+        let mut kept = HashMap::new();
+        if foreign.is_empty() || self.order.mode != Mode::Upsert {
+            return Ok(kept);
+        }
+        let foreign: HashMap<String, Id> = references::ids(tx.conn, of, &foreign)?.into_iter().map(|(id, code)| (code, id)).collect();
+        for row in rows {
+            let (Some(own), Some(code)) = (row.text("code"), row.text(field)) else { continue };
+            let Some(named) = foreign.get(code) else { continue };
+            let Some((_, id)) = self.verbs.ids_by_code(tx.conn, self.scope, &[own.to_owned()])?.pop() else { continue };
+            if self.verbs.refers(tx.conn, self.scope, id, field)? == Some(*named) {
+                kept.insert(row.number, *named);
+            }
+        }
+        Ok(kept)
     }
 
     /// All new rows at once; where that fails, the faulty ones are named and the others tried again.
@@ -404,7 +519,7 @@ impl Import<'_> {
             let column = self
                 .header
                 .iter()
-                .find(|(_, i)| self.columns[*i].is_at(&rest))
+                .find(|(_, i)| self.columns[*i].is_at(&rest) && !self.columns[*i].read_only)
                 .map(|(header, _)| header.clone())
                 .or_else(|| (!rest.is_empty()).then(|| rest.trim_start_matches('/').replace('/', ".")));
             faulty.insert(row.number);

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::pipe::{Outlet, pipe};
+use super::tables::broken;
 use super::{Export, Format};
 use crate::app::Facts;
 use crate::auth::Caller;
@@ -88,7 +89,7 @@ pub async fn as_file(request: HttpRequest, caller: Caller, db: web::Data<Db>, fa
     let written = rows.clone();
     let source = db.get_ref().clone();
     let thread = std::thread::Builder::new().name("export".into()).spawn(move || {
-        let outcome = export.write(&source, &mut inlet, &written);
+        let outcome = export.write(&source, &mut inlet, &written).and_then(|()| inlet.finish().map_err(broken));
         drop((turn, place));
         // Nobody may be left to tell it to.
         let _ = tell.send(outcome);

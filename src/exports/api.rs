@@ -18,12 +18,12 @@ use crate::app::Facts;
 use crate::auth::Caller;
 use crate::db::{Db, Tx, held};
 use crate::error::{Code, Error, Fault, Language, Result, Says};
-use crate::policy::{Action, Area};
+use crate::policy::{Action, Actor, Area};
 use crate::schema::{audit_events, users};
 use crate::types::{CoordinateSystem, Id, Instant, TextEnum, business_today};
 use crate::web::Sort;
 use crate::web::query::Pairs;
-use crate::web::verbs::{self, deed_of};
+use crate::web::verbs::{self, Verbs, deed_of};
 
 /// How long a chunk of 64 KiB may wait for a caller who reads slowly: nobody holds a connection to the database for less than
 /// 2 KiB/s.
@@ -64,7 +64,7 @@ const STALLED: Duration = Duration::from_secs(30);
 pub async fn as_file(request: HttpRequest, caller: Caller, db: web::Data<Db>, facts: web::Data<Facts>) -> Result<HttpResponse> {
     let segment = request.match_info().get("resource").unwrap_or_default();
     let verbs = verbs::named(&segment.replace('-', "_")).ok_or_else(Error::not_found)?;
-    let Asked { export, purpose } = asked(&request, &caller, verbs)?;
+    let Asked { export, purpose } = Asked::of(&caller.actor, verbs, request.query_string())?;
 
     // As many at once as leave connections for everybody else.
     let place = tokio::time::timeout(facts.answer_within, facts.exporting.clone().acquire_owned()).await;
@@ -169,65 +169,73 @@ crate::types::text_enum! {
     }
 }
 
-struct Asked {
-    export: Export,
-    purpose: Option<String>,
+/// An export that is asked for, and may be made.
+pub struct Asked {
+    pub export: Export,
+    /// What whole numbers are for.
+    pub purpose: Option<String>,
 }
 
-/// Decides who may, and reads what is asked for.
-fn asked(request: &HttpRequest, caller: &Caller, verbs: &'static dyn verbs::Verbs) -> Result<Asked> {
-    let scope = caller.actor.may(verbs.area(), Action::Read)?;
-    let mut pairs = Pairs::parse(request.query_string())?;
-    let mut faults = Vec::new();
-    let format = choice(&mut pairs, "format", Format::Csv, &mut faults);
-    let headers = choice(&mut pairs, "headers", Headers::Zh, &mut faults);
-    let identifiers = choice(&mut pairs, "identifiers", Identifiers::Masked, &mut faults);
-    let coordinate_system = match format {
-        Format::Geojson => choice(&mut pairs, "coordinate_system", CoordinateSystem::Wgs84, &mut faults),
-        _ => CoordinateSystem::Wgs84,
-    };
-    let sort = match pairs.take("sort") {
-        None => Sort::Oldest,
-        Some(text) => Sort::parse(&text).filter(|_| verbs.sorts().contains(&&*text)).unwrap_or_else(|| {
-            let known = verbs.sorts();
-            let says = Says::new(format!("应为下列之一：{}", known.join("、")), format!("this should be one of: {}", known.join(", ")));
-            faults.push(Fault::new("/sort", "invalid_parameter", says));
-            Sort::Oldest
-        }),
-    };
-    let purpose = pairs.take("purpose").map(|text| text.trim().to_owned());
-    let whole = identifiers == Identifiers::Full;
-    if purpose.as_ref().is_some_and(|text| !(4..=200).contains(&text.chars().count())) || (whole && purpose.is_none()) {
-        let says = Says::new(
-            "导出完整号码须说明用途（purpose，4–200 字）",
-            "whole numbers are exported for a purpose, told in `purpose` with 4 to 200 characters",
-        );
-        faults.push(Fault::new("/purpose", "invalid_parameter", says));
+impl Asked {
+    /// Decides whether somebody may, and reads what they ask for in a query string.
+    ///
+    /// # Errors
+    /// `forbidden` where the role doesn't read the list, or may not reveal; `invalid_parameter` with all faults;
+    /// `not_acceptable` where the resource doesn't have the format.
+    pub fn of(actor: &Actor, verbs: &'static dyn Verbs, query: &str) -> Result<Self> {
+        let scope = actor.may(verbs.area(), Action::Read)?;
+        let mut pairs = Pairs::parse(query)?;
+        let mut faults = Vec::new();
+        let format = choice(&mut pairs, "format", Format::Csv, &mut faults);
+        let headers = choice(&mut pairs, "headers", Headers::Zh, &mut faults);
+        let identifiers = choice(&mut pairs, "identifiers", Identifiers::Masked, &mut faults);
+        let coordinate_system = match format {
+            Format::Geojson => choice(&mut pairs, "coordinate_system", CoordinateSystem::Wgs84, &mut faults),
+            _ => CoordinateSystem::Wgs84,
+        };
+        let sort = match pairs.take("sort") {
+            None => Sort::Oldest,
+            Some(text) => Sort::parse(&text).filter(|_| verbs.sorts().contains(&&*text)).unwrap_or_else(|| {
+                let known = verbs.sorts();
+                let says = Says::new(format!("应为下列之一：{}", known.join("、")), format!("this should be one of: {}", known.join(", ")));
+                faults.push(Fault::new("/sort", "invalid_parameter", says));
+                Sort::Oldest
+            }),
+        };
+        let purpose = pairs.take("purpose").map(|text| text.trim().to_owned());
+        let whole = identifiers == Identifiers::Full;
+        if purpose.as_ref().is_some_and(|text| !(4..=200).contains(&text.chars().count())) || (whole && purpose.is_none()) {
+            let says = Says::new(
+                "导出完整号码须说明用途（purpose，4–200 字）",
+                "whole numbers are exported for a purpose, told in `purpose` with 4 to 200 characters",
+            );
+            faults.push(Fault::new("/purpose", "invalid_parameter", says));
+        }
+        if !faults.is_empty() {
+            return Err(Error::with_faults(Code::InvalidParameter, faults));
+        }
+        let filter = pairs.into_json(verbs.filter_shape())?;
+        let revealing = whole.then(|| actor.may(Area::People, Action::Reveal)).transpose()?;
+        let headers = if headers == Headers::En { Language::En } else { Language::Zh };
+        let export = Export { verbs, scope, filter, sort, format, headers, coordinate_system, revealing };
+        let layout = export.layout();
+        let label = verbs.label();
+        if format == Format::Geojson && !layout.is_placed() {
+            return Err(Error::because(
+                Code::NotAcceptable,
+                format!("{}没有坐标；可用的格式：csv、xlsx、ndjson", label.0),
+                format!("a {} has no coordinates; its formats are csv, xlsx and ndjson", label.1),
+            ));
+        }
+        if whole && layout.identified.is_none() {
+            let says = Says::new(
+                format!("{}没有身份证号和手机号，不必要求完整号码", label.0),
+                format!("a {} has neither an ID number nor a phone: leave `identifiers` out", label.1),
+            );
+            return Err(Error::with_faults(Code::InvalidParameter, vec![Fault::new("/identifiers", "no_identifiers", says)]));
+        }
+        Ok(Self { export, purpose })
     }
-    if !faults.is_empty() {
-        return Err(Error::with_faults(Code::InvalidParameter, faults));
-    }
-    let filter = pairs.into_json(verbs.filter_shape())?;
-    let revealing = whole.then(|| caller.actor.may(Area::People, Action::Reveal)).transpose()?;
-    let headers = if headers == Headers::En { Language::En } else { Language::Zh };
-    let export = Export { verbs, scope, filter, sort, format, headers, coordinate_system, revealing };
-    let layout = export.layout();
-    let label = verbs.label();
-    if format == Format::Geojson && !layout.is_placed() {
-        return Err(Error::because(
-            Code::NotAcceptable,
-            format!("{}没有坐标；可用的格式：csv、xlsx、ndjson", label.0),
-            format!("a {} has no coordinates; its formats are csv, xlsx and ndjson", label.1),
-        ));
-    }
-    if whole && layout.identified.is_none() {
-        let says = Says::new(
-            format!("{}没有身份证号和手机号，不必要求完整号码", label.0),
-            format!("a {} has neither an ID number nor a phone: leave `identifiers` out", label.1),
-        );
-        return Err(Error::with_faults(Code::InvalidParameter, vec![Fault::new("/identifiers", "no_identifiers", says)]));
-    }
-    Ok(Asked { export, purpose })
 }
 
 /// A parameter that is an entry of a dictionary.

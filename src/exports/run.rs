@@ -56,7 +56,7 @@ struct Page {
     numbers: Numbers,
 }
 
-type Numbers = HashMap<Id, (Option<String>, Option<String>)>;
+type Numbers = HashMap<Id, persons::Numbers>;
 
 enum Step {
     Page(Page),
@@ -113,7 +113,7 @@ impl Export {
 
     fn take(&self, layout: &mut Layout, out: &mut (dyn Write + Send), pages: &Receiver<Step>, rows: &AtomicU64) -> Result<()> {
         let mut file = match self.format {
-            Format::Csv => File::Csv(CsvFile::begin(out, layout, self.headers)?),
+            Format::Csv => File::Csv(Box::new(CsvFile::begin(out, layout, self.headers)?)),
             Format::Xlsx => File::Xlsx(Box::new(XlsxFile::begin(out, layout, self.name(), self.headers, MOST_ROWS)?)),
             Format::Ndjson => File::Ndjson(NdjsonFile::begin(out, layout)),
             Format::Geojson => File::Geojson(GeojsonFile::begin(out, layout, self.coordinate_system)?),
@@ -209,7 +209,7 @@ impl Reader<'_> {
 }
 
 enum File<'a> {
-    Csv(CsvFile<&'a mut (dyn Write + Send)>),
+    Csv(Box<CsvFile<&'a mut (dyn Write + Send)>>),
     Xlsx(Box<XlsxFile<&'a mut (dyn Write + Send)>>),
     Ndjson(NdjsonFile<&'a mut (dyn Write + Send)>),
     Geojson(GeojsonFile<&'a mut (dyn Write + Send)>),

@@ -3,7 +3,8 @@
 
 use std::fmt::{self, Display, Write};
 
-use serde::ser::{self, Impossible, Serialize, SerializeStruct};
+use serde::Serialize;
+use serde::ser::{self, Impossible, SerializeStruct};
 use uuid::Uuid;
 
 /// What stands in a slot. Texts lie in the row's own memory.

@@ -26,7 +26,7 @@ fn sort(columns: &[Column], at: &str, object: Map<String, Value>, line: &mut Lin
     for (name, value) in object {
         let name = format!("{at}{name}");
         let above = format!("{name}.");
-        match (columns.iter().find(|column| column.header == name || column.path.join(".") == name), value) {
+        match (columns.iter().find(|column| column.header == name || name.split('.').eq(column.path.iter())), value) {
             (Some(column), _) if column.read_only => line.ignored.push(name),
             (Some(column), value) => column.set(value, &mut line.draft),
             // `person.id_number` of a file with whole numbers stands where others have the mask.

@@ -297,9 +297,11 @@ impl Import<'_> {
                 self.report.ignored_columns.push(column);
             }
         }
-        let says = self.unknown_column();
-        for column in &line.unknown {
-            self.fault(number, Some(column.clone()), "unknown_column", &says);
+        if !line.unknown.is_empty() {
+            let says = self.unknown_column();
+            for column in &line.unknown {
+                self.fault(number, Some(column.chars().take(100).collect()), "unknown_column", &says);
+            }
         }
         if self.order.mode == Mode::Upsert && !line.draft.get("code").is_some_and(Value::is_string) {
             self.fault(

@@ -400,13 +400,11 @@ pub(super) fn opened(tx: &mut Tx<'_>, scope: Option<&Scope>, id: Id) -> Result<(
     Ok((open("id_number", number)?, open("phone", phone)?))
 }
 
-/// The whole numbers of those persons who are in scope: ID number and phone.
-pub fn numbers(
-    conn: &mut AnyConnection,
-    vault: &Vault,
-    scope: &Scope,
-    ids: &[Id],
-) -> Result<HashMap<Id, (Option<String>, Option<String>)>> {
+/// A person's whole ID number and phone.
+pub type Numbers = (Option<String>, Option<String>);
+
+/// The whole numbers of those persons who are in scope.
+pub fn numbers(conn: &mut AnyConnection, vault: &Vault, scope: &Scope, ids: &[Id]) -> Result<HashMap<Id, Numbers>> {
     type Sealed = (Id, Option<Vec<u8>>, Option<Vec<u8>>);
     let rows: Vec<Sealed> = query(scope, &PersonFilter::default())
         .filter(t::id.eq_any(ids.to_vec()))

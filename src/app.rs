@@ -27,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::vault::Vault;
 use crate::web::contract::{self, Contract};
 use crate::web::{frame, verbs};
-use crate::{audit, auth, eligibility, figures, health, imports, integrity, public, reports, resources};
+use crate::{audit, auth, eligibility, exports, figures, health, imports, integrity, public, reports, resources};
 
 /// How soon a changed key file counts: a stolen key must be dead within a minute.
 const KEYS_READ_EVERY: Duration = Duration::from_secs(30);
@@ -43,6 +43,11 @@ pub struct Facts {
     pub refusals: Refusals,
     /// Held by who verifies the audit log.
     pub verifying: Semaphore,
+    /// Held by exports: half of the connections to the database at most.
+    pub exporting: Arc<Semaphore>,
+    /// Exports with whole numbers that one user may make.
+    pub full_exports_an_hour: i64,
+    pub answer_within: Duration,
     head_within: Duration,
     draining: AtomicBool,
 }
@@ -94,6 +99,9 @@ impl Service {
                 import_limits: config.import_limits,
                 refusals: Refusals::default(),
                 verifying: Semaphore::new(1),
+                exporting: Arc::new(Semaphore::new((config.db_connections as usize / 2).max(1))),
+                full_exports_an_hour: config.full_exports_an_hour,
+                answer_within: config.answer_within,
                 head_within: config.head_within,
                 draining: AtomicBool::new(false),
             }),
@@ -132,6 +140,7 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(imports::one_mapping)
         .service(imports::delete_mapping)
         .service(imports::one)
+        .service(exports::as_file)
         .service(integrity::integrity)
         .service(contract::openapi_json);
 }
@@ -159,6 +168,7 @@ pub fn document() -> Value {
         {"name": "auth", "description": "登录与权限 / Signing in, and what one may do"},
         {"name": "audit", "description": "审计日志的校验 / Proof that the audit log is whole"},
         {"name": "imports", "description": "导入 / Files in"},
+        {"name": "exports", "description": "导出 / Files out"},
         {"name": "figures", "description": "指标与报告 / Figures and the report, each linked to its records"},
         {"name": "public", "description": "公众可读，无需登录 / For anybody, without a token"},
         {"name": "service", "description": "运行状态 / The service itself"},
@@ -186,7 +196,7 @@ fn cors(origins: &[String]) -> Cors {
             header::HeaderName::from_static("idempotency-key"),
             header::HeaderName::from_static("x-request-id"),
         ])
-        .expose_headers(["ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Idempotent-Replayed"])
+        .expose_headers(["Content-Disposition", "ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Idempotent-Replayed"])
         .max_age(3600);
     for origin in origins {
         cors = cors.allowed_origin(origin);

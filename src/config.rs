@@ -64,6 +64,7 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("YIYONG_IMPORT_ENTRIES", "1000", "files in an archive, or parts of a workbook"),
     ("YIYONG_IMPORT_STYLES", "65536", "cell styles of a workbook"),
     ("YIYONG_IMPORT_STRINGS_MIB", "64", "the texts of a workbook's cells, which are held in memory, in MiB"),
+    ("YIYONG_FULL_EXPORTS_AN_HOUR", "20", "how many exports with whole ID numbers and phones one user may make in an hour"),
     ("YIYONG_LOG", "info", "log levels, as env_logger reads them"),
 ];
 
@@ -90,6 +91,7 @@ pub struct Config {
     pub second_approval: SecondApproval,
     pub jobs: JobsConfig,
     pub import_limits: Limits,
+    pub full_exports_an_hour: i64,
 }
 
 /// From which amount on, in fen, a disbursement or a batch of them needs a second approver.
@@ -209,6 +211,7 @@ impl Config {
                 county_fen: fen("YIYONG_SECOND_APPROVAL_COUNTY_FEN", 10_000_000)?,
             },
             import_limits,
+            full_exports_an_hour: i64::try_from(number("YIYONG_FULL_EXPORTS_AN_HOUR", 20, 0, 1_000_000)?).unwrap_or(i64::MAX),
             target,
             data_dir,
             bind,

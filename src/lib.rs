@@ -19,6 +19,8 @@
 //! | [`audit`] | who did what, in the transaction of the deed, and the chain that shows if that was changed |
 //! | [`files`] | files of rows, whatever their format |
 //! | [`imports`] | files into records |
+//! | [`exports`] | lists into files |
+//! | [`files`] | how a text stands in a cell of a spreadsheet |
 //! | [`demo`] | the records of 2022 as files, and the demonstration that loads them over HTTP |
 //! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
 //! | [`reports`] | figures set into documents |
@@ -74,6 +76,7 @@ pub mod db;
 pub mod demo;
 pub mod eligibility;
 pub mod error;
+pub mod exports;
 pub mod figures;
 pub mod files;
 pub mod health;

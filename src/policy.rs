@@ -1,6 +1,15 @@
 //! Who may do what, and where: the only authorization table, and the only maker of a [`Scope`].
 //!
 //! A store asks for a `&Scope`, and only [`Actor::may`] gives one, so a query without a decision does not compile.
+//!
+//! # Exports
+//!
+//! Who may read a list may have it as a file, with the same filter and in the same scope: who turns its pages has the same in an
+//! hour, and an auditor's work is to compare lists. So an export is decided by [`Action::Read`] of the resource's area, and
+//! each is in the audit log with its filter and its number of rows. Numbers stand in it masked, as in the list. Whole ID
+//! numbers and phones take [`Action::Reveal`] of [`Area::People`] besides, a purpose that the audit keeps, and patience
+//! (`YIYONG_FULL_EXPORTS_AN_HOUR`), and are told of those persons alone who are in reach of that. An account number stands whole in no
+//! list: [`Action::Export`] is the file for the bank, which finance alone may write.
 
 use std::sync::Arc;
 
@@ -296,6 +305,8 @@ pub enum Purpose {
     Search,
     /// A count or a sum over all of it.
     Sum,
+    /// All of it, page by page, in its order: an export.
+    Walk,
 }
 
 /// From this part of the tree on, a page is found sooner by going along the list's order: half of the rows, or more,
@@ -303,6 +314,9 @@ pub enum Purpose {
 const PAGES_WALK_FROM: f64 = 0.5;
 /// From this part on, a search asks of each find whether it belongs; below, each of the few that belong whether it is one.
 const SEARCHES_PROBE_FROM: f64 = 0.02;
+/// From this part on, a walk through all pages goes along the list's order once; below, gathering what belongs for each of the
+/// few pages is less.
+const WALKS_PROBE_FROM: f64 = 0.05;
 /// From this part on, a sum reads the table rather than its index by organization.
 const SUMS_WALK_FROM: f64 = 0.2;
 
@@ -348,8 +362,9 @@ impl Scope {
         let fit = match purpose {
             Purpose::Search if share >= SEARCHES_PROBE_FROM => Fit::Probe,
             Purpose::Page if share >= PAGES_WALK_FROM => Fit::Probe,
+            Purpose::Walk if share >= WALKS_PROBE_FROM => Fit::Probe,
             Purpose::Sum if share >= SUMS_WALK_FROM => Fit::Walk,
-            Purpose::Page | Purpose::Search | Purpose::Sum => Fit::Seek,
+            Purpose::Page | Purpose::Search | Purpose::Sum | Purpose::Walk => Fit::Seek,
         };
         Ok(Self { fit, ..self.clone() })
     }
@@ -364,6 +379,14 @@ impl Scope {
     /// It is a semi-join on the closure, so the database decides and nothing is filtered afterwards.
     pub fn organizations(&self) -> Reach {
         self.within(None, None)
+    }
+
+    /// The organization in whose subtree all of it lies; `None` where that is the whole tree, or lies in several.
+    pub fn root(&self) -> Option<Id> {
+        match self.reach.as_deref() {
+            Some([root]) => Some(*root),
+            _ => None,
+        }
     }
 
     /// The organizations in reach that also lie under one of them and on a level, as a filter asks.

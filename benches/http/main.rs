@@ -4,12 +4,13 @@
 //! `cargo bench` prints the table of the README, and `cargo bench -- --quick` goes through the same with a small world, to
 //! see that it works. `cargo bench -- --fill postgres://…` fills a migrated database as the benchmark does, and `--plans`
 //! with the same address shows how PostgreSQL answers each list there. Load generator, service and database share the
-//! machine, so the ratios tell more than the rates.
+//! machine, so the ratios tell more than the rates. `cargo bench -- --exports` measures exports alone, of a million volunteers.
 
 #[allow(dead_code)] // The tests use more of it.
 #[path = "../../tests/api/cluster.rs"]
 mod cluster;
 mod create;
+mod export;
 mod http;
 mod import;
 mod load;
@@ -31,7 +32,7 @@ use yiyong::types::Id;
 
 use crate::http::request;
 use crate::load::{Measured, Pace};
-use crate::server::{Installation, Server};
+use crate::server::{Installation, Memory, Server};
 use crate::world::{Size, World};
 
 /// The test clusters' settings are for speed; this one is as an operator would set it for a machine of some gigabytes.
@@ -45,6 +46,8 @@ const SAMPLES: usize = 64;
 struct Plan {
     size: Size,
     pace: Pace,
+    /// Nothing else is measured.
+    exports_alone: bool,
 }
 
 fn plan(quick: bool) -> Plan {
@@ -54,11 +57,16 @@ fn plan(quick: bool) -> Plan {
         measured: Duration::from_millis(milliseconds),
     };
     if quick {
-        Plan { size: Size { organizations: 60, volunteers: 2_000, imported: 1_000, page: 20, payments: 16_000 }, pace: pace(500) }
+        Plan {
+            size: Size { organizations: 60, volunteers: 2_000, imported: 1_000, page: 20, payments: 16_000 },
+            pace: pace(500),
+            exports_alone: false,
+        }
     } else {
         Plan {
             size: Size { organizations: 3_000, volunteers: 200_000, imported: 100_000, page: 2_000, payments: 80_000 },
             pace: pace(4_000),
+            exports_alone: false,
         }
     }
 }
@@ -146,7 +154,11 @@ fn main() {
     if let Some(place) = arguments.iter().position(|argument| argument == "--plans") {
         return plans::explain(arguments.get(place + 1).expect("--plans takes the address of a database"));
     }
-    let plan = plan(said("--quick") || !said("--bench"));
+    let mut plan = plan(said("--quick") || !said("--bench"));
+    if said("--exports") {
+        plan.size.volunteers = 1_000_000;
+        plan.exports_alone = true;
+    }
     if let Some(place) = arguments.iter().position(|argument| argument == "--fill") {
         let target = Target::parse(arguments.get(place + 1).expect("--fill takes the address of a database")).expect("a URL");
         return world::seed(&mut target.connect(Duration::from_secs(3_600)).expect("a connection"), plan.size);
@@ -170,7 +182,7 @@ fn main() {
         None => println!("\nNo PostgreSQL was found: install a server or set TEST_DATABASE_URL."),
     }
     println!(
-        "\n| memory of the service, MB: its own (resident, with mapped files) | at rest (< 40) | after the load | while importing, at most (< 80) |\n|---|---|---|---|"
+        "\n| memory of the service, MB: its own (resident, with mapped files) | at rest (< 40) | after the load | while importing, at most (< 80) | while exporting, at most (< 80) |\n|---|---|---|---|---|"
     );
     memory.iter().for_each(|line| println!("{line}"));
     println!("\nMeasured in {:.0} s.", begun.elapsed().as_secs_f64());
@@ -178,13 +190,20 @@ fn main() {
 
 /// Everything on one database; returns its line of the table of memory.
 fn measure(plan: Plan, ground: &Ground, cluster: Option<&str>, folder: &Path) -> String {
-    let Plan { size, pace } = plan;
+    let Plan { size, pace, exports_alone } = plan;
     let scripts = folder.join("scripts");
     std::fs::create_dir_all(&scripts).expect("a folder");
     let installation = Installation::new(folder.to_owned(), &ground.url);
     installation.run(&["migrate"], "");
     world::seed(&mut ground.connect(), size);
     installation.create_users();
+    if exports_alone {
+        let server = installation.serve();
+        let at_rest = server.memory();
+        let exporting = export_all(&server, ground, cluster, size);
+        let [at_rest, exporting] = [at_rest, exporting].map(told);
+        return format!("| {} | {at_rest} | – | – | {exporting} |", ground.name);
+    }
     payments::lay_out(&mut ground.connect(), size.payments);
     ground.copy(cluster);
     let mut conn = ground.connect();
@@ -272,9 +291,36 @@ fn measure(plan: Plan, ground: &Ground, cluster: Option<&str>, folder: &Path) ->
     let took_ms = took.as_secs_f64() * 1_000.0;
     let http = Measured { per_second: rate(took), p50: took_ms, p99: took_ms };
     line(ground, "import, rows", (http, straight.map(rate)), "≤ 4 × COPY", reached);
-    let [at_rest, after_load, importing] = [at_rest, after_load, importing]
-        .map(|memory| memory.map_or("–".to_owned(), |memory| format!("{:.0} ({:.0})", memory.own, memory.resident)));
-    format!("| {} | {at_rest} | {after_load} | {importing} |", ground.name)
+    let exporting = export_all(&server, ground, cluster, size);
+    let [at_rest, after_load, importing, exporting] = [at_rest, after_load, importing, exporting].map(told);
+    format!("| {} | {at_rest} | {after_load} | {importing} | {exporting} |", ground.name)
+}
+
+fn told(memory: Option<Memory>) -> String {
+    memory.map_or("–".to_owned(), |memory| format!("{:.0} ({:.0})", memory.own, memory.resident))
+}
+
+/// Exports all volunteers; returns what the service held at most meanwhile.
+fn export_all(server: &Server, ground: &Ground, cluster: Option<&str>, size: Size) -> Option<Memory> {
+    let token = server.sign_in("clerk");
+    // Once beforehand, so that both find the records in memory.
+    export::over_http(server, &token, size.volunteers);
+    let straight = || match cluster {
+        Some(_) => export::copied(&ground.url),
+        None => Some(export::stepped(Ground::file(&ground.url))),
+    };
+    straight();
+    let (took, exporting) = server.watched(|| export::over_http(server, &token, size.volunteers));
+    let straight = straight();
+    let rate = |took: Duration| size.volunteers as f64 / took.as_secs_f64();
+    let reached = straight.map(|straight| {
+        let share = straight.as_secs_f64() / took.as_secs_f64();
+        (format!("{:.0} %", 100.0 * share), share >= 0.6)
+    });
+    let took_ms = took.as_secs_f64() * 1_000.0;
+    let http = Measured { per_second: rate(took), p50: took_ms, p99: took_ms };
+    line(ground, "export as CSV, rows", (http, straight.map(rate)), "≥ 60 % of COPY", reached);
+    exporting
 }
 
 fn line(

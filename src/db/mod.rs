@@ -2,6 +2,7 @@
 
 mod connection;
 mod pool;
+mod snapshot;
 mod write;
 
 pub mod grams;
@@ -12,7 +13,7 @@ mod tree;
 
 pub use connection::{Any, AnyConnection, Target};
 pub use grouped::Grouped;
-pub use pool::{Connection, Db, is_connection_loss};
+pub use pool::{Connection, Db, Turn, is_connection_loss};
 pub use subset::{Fit, Holds, Part, Reach, Rows, Subset};
 pub use tree::Tree;
 pub use write::{Deed, Once, Replies, Reply, Tx};

@@ -74,6 +74,9 @@ pub fn is_connection_loss(error: &DieselError) -> bool {
     }
 }
 
+/// The right to one of the connections: held by work on a thread of its own until that is done.
+pub struct Turn(#[allow(dead_code)] tokio::sync::OwnedSemaphorePermit);
+
 /// How long work that nobody waits for, such as the command line's, waits for a connection.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -262,6 +265,13 @@ impl Db {
     pub(super) fn turn_of_thread(&self) -> Result<impl Sized + use<>> {
         let waiting = tokio::runtime::Builder::new_current_thread().build().map_err(Error::internal)?;
         waiting.block_on(async { Ok((self.pen(true).await?, self.turn().await?)) })
+    }
+
+    /// A turn for work on a thread of its own, which goes on for as long as somebody reads what it finds.
+    pub async fn long_turn(&self) -> Result<Turn> {
+        let until = Instant::now() + self.answer_within;
+        let turn = tokio::time::timeout_at(until.into(), self.turn()).await.unwrap_or_else(|_| Err(Error::database_away()))?;
+        Ok(Turn(turn))
     }
 
     async fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {

@@ -1,6 +1,11 @@
 //! Files of rows, as offices and scripts have them.
 //!
 //! [`read`] is the reading half: whatever the format, a file is a [`read::Table`] that gives its rows one by one in constant
-//! memory. What the rows mean is none of its business: that is for [`crate::imports`].
+//! memory. What the rows mean is none of its business: that is for [`crate::imports`]. [`cells`] makes cells of records, and
+//! a text stands in a cell as [`guarded`] says, and is read as [`unguarded`] does.
 
+pub mod cells;
 pub mod read;
+mod write;
+
+pub use write::{guarded, unguarded};

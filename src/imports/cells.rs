@@ -12,6 +12,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::columns::Entry;
 use crate::error::Says;
 use crate::files::read::Cell;
+use crate::files::unguarded;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +54,6 @@ pub struct Refused {
 fn refused<T>(code: &'static str, zh: impl Into<String>, en: impl Into<String>) -> Result<T, Refused> {
     Err(Refused { code, says: Says::new(zh, en) })
 }
-
-/// What a spreadsheet must not take for a formula, and our exports therefore put a `'` before.
-const GUARDED: &[char] = &['=', '+', '-', '@', '\t', '\r', '\0', '＝', '＋', '－', '＠'];
 /// So many digits survive in a spreadsheet's number.
 const SURVIVING_DIGITS: usize = 15;
 
@@ -69,7 +67,7 @@ pub fn value(
 ) -> Result<Option<Value>, Refused> {
     let (text, is_number) = match cell {
         Cell::Empty | Cell::Json(_) => return Ok(None),
-        Cell::Text(text) => (words(text).to_owned(), false),
+        Cell::Text(text) => (if kind == Kind::Words { unguarded(text) } else { text.trim() }.to_owned(), false),
         Cell::Number(digits) => (without_zeros(digits).to_owned(), true),
         Cell::Date(day) => (day.to_string(), false),
         Cell::Bool(true) => ("TRUE".to_owned(), false),
@@ -116,15 +114,6 @@ pub fn value(
             Value::Array(items.map(|item| entry(entries, item).into()).collect())
         }
     }))
-}
-
-/// A text without the spaces around it, and without the guard of an export before it.
-fn words(text: &str) -> &str {
-    let text = text.trim();
-    match text.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(GUARDED) => rest.trim(),
-        _ => text,
-    }
 }
 
 /// Without the mark by which clerks make a spreadsheet take digits for text.

@@ -1,5 +1,10 @@
 //! What clerks call the columns: the Chinese headers of each field, the usual one first.
 
+/// The place of a column among others: the table below is in the order in which a clerk looks for them.
+pub fn rank(header: &str) -> usize {
+    SHARED.iter().position(|(name, _)| *name == header).unwrap_or(SHARED.len())
+}
+
 /// The Chinese headers of a column; of one resource where it has words of its own.
 pub fn of(resource: &str, header: &str) -> Vec<&'static str> {
     OWN.iter()
@@ -39,6 +44,7 @@ const OWN: &[(&str, &str, &[&str])] = &[
     ("honours", "title", &["称号或奖项", "荣誉称号"]),
     ("honours", "level", &["级别"]),
     ("honours", "amount_fen", &["奖金（分）"]),
+    ("payee_accounts", "number", &["收款账号", "银行账号", "卡号"]),
 ];
 
 const SHARED: &[(&str, &[&str])] = &[
@@ -178,31 +184,153 @@ const SHARED: &[(&str, &[&str])] = &[
     ("holder_name", &["户名"]),
     ("holder_relation", &["户主与本人关系"]),
     ("bank_name", &["开户银行", "开户行"]),
-    ("number", &["收款账号", "银行账号", "卡号"]),
     ("insurer", &["承保单位", "保险公司"]),
     ("policy_number", &["保单号"]),
     ("insured_from", &["保险起始日期"]),
     ("insured_to", &["保险终止日期"]),
+    // Of users and grants, and of what only the service writes.
+    ("username", &["用户名"]),
+    ("role", &["角色"]),
+    ("account_code", &["账户编码"]),
+    // What is only shown.
+    ("state", &["办理状态"]),
+    ("reason", &["原因"]),
+    ("published", &["是否公开"]),
+    ("person.code", &["疑似重复人员编码"]),
+    ("person.name", &["人员姓名"]),
+    ("person.gender", &["人员性别"]),
+    ("person.id_number", &["人员身份证号"]),
+    ("person.id_number_masked", &["人员身份证号（掩码）"]),
+    ("person.phone", &["人员手机号"]),
+    ("person.phone_masked", &["人员手机号（掩码）"]),
+    ("volunteer.name", &["志愿者姓名"]),
+    ("team.name", &["队伍名称"]),
+    ("age", &["年龄"]),
+    ("merged_into_code", &["并入人员编码"]),
+    ("into_code", &["并入人员编码"]),
+    ("card_checks", &["卡号校验位相符"]),
+    ("revoked_on", &["撤销称号日期"]),
+    ("revocation_number", &["撤销文号"]),
+    ("revocation_reason", &["撤销原因"]),
+    ("withdrawn_on", &["撤回日期"]),
+    ("withdrawal_reason", &["撤回原因"]),
+    ("stock", &["库存"]),
+    ("paid_on", &["支付日期"]),
+    ("paid_on_precision", &["支付日期精度"]),
+    ("attended_days", &["参加天数"]),
+    ("reversed_on", &["冲销日期"]),
+    ("totals.records", &["发放笔数合计"]),
+    ("totals.people", &["发放人数合计"]),
+    ("totals.fen", &["发放金额合计（分）"]),
+    ("totals.doubled", &["重复享受人数"]),
+    ("line_count", &["公示名单人数"]),
+    ("total_fen", &["公示金额合计（分）"]),
+    ("objections.received", &["收到异议"]),
+    ("objections.answered", &["已答复异议"]),
+    ("objections.upheld", &["成立异议"]),
+    ("answer", &["答复"]),
+    ("answered_on", &["答复日期"]),
+    ("balance_fen", &["余额（分）"]),
+    ("spent_fen", &["已支出金额（分）"]),
+    ("left_fen", &["剩余金额（分）"]),
+    ("receipt_year", &["收据年度"]),
+    ("receipt_number", &["收据号"]),
+    ("voucher_code", &["凭证编码"]),
+    ("disbursement_code", &["发放编码"]),
+    ("reverses_code", &["被冲销记录编码"]),
+    ("reversed_by_id", &["冲销记录标识"]),
+    ("transfer_code", &["转账编码"]),
+    ("payee_account_code", &["收款账户编码"]),
+    ("position", &["序号"]),
+    ("lines", &["明细笔数"]),
+    ("results.waiting.lines", &["待回执笔数"]),
+    ("results.waiting.amount_fen", &["待回执金额（分）"]),
+    ("results.paid.lines", &["成功笔数"]),
+    ("results.paid.amount_fen", &["成功金额（分）"]),
+    ("results.bounced.lines", &["退回笔数"]),
+    ("results.bounced.amount_fen", &["退回金额（分）"]),
+    ("sent_at", &["发送时间"]),
+    ("settled_on", &["回执日期"]),
+    ("bank_reason", &["银行退回原因"]),
+    ("must_change_password", &["须修改密码"]),
+    ("at", &["时间"]),
+    ("actor_code", &["操作人编码"]),
+    ("action", &["操作"]),
+    ("resource", &["记录种类"]),
+    ("record_id", &["记录标识"]),
+    ("person_id", &["人员标识"]),
+    ("request_id", &["请求标识"]),
+    ("prepared_by_code", &["编制人编码"]),
+    ("approved_by_code", &["批准人编码"]),
+    ("second_approved_by_code", &["第二批准人编码"]),
+    ("paid_by_code", &["支付人编码"]),
+    ("posted_by_code", &["过账人编码"]),
+    ("published_by_code", &["发布人编码"]),
+    ("answered_by_code", &["答复人编码"]),
+    ("reversed_by_code", &["冲销人编码"]),
+    ("merged_by_code", &["合并人编码"]),
+    ("undone_at", &["撤销合并时间"]),
+    ("id", &["标识"]),
+    ("version", &["版本"]),
+    ("created_at", &["创建时间"]),
+    ("updated_at", &["更新时间"]),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::super::columns;
 
-    /// Every column of every resource has a Chinese header, and no two columns share one.
+    /// Every column of every resource, those that only show something too, has a Chinese header and an English one, and no
+    /// two of a file share one.
     #[test]
     fn every_column_can_be_headed_in_chinese() {
-        for verbs in crate::web::verbs::registry().iter().filter(|verbs| verbs.importable()) {
+        let mut nameless = Vec::new();
+        for verbs in crate::web::verbs::registry() {
             let mut seen = std::collections::HashMap::new();
-            for column in columns::of(*verbs) {
-                assert!(!column.headers_zh.is_empty(), "{}.{} has no Chinese header", verbs.name(), column.header);
-                for label in &column.headers_zh {
+            for column in columns::of(*verbs).into_iter().chain(columns::shown(*verbs)) {
+                let exported = column.read_only || column.place_in(verbs.view_shape().schema()).is_some();
+                if column.headers_zh.is_empty() && exported && !column.json_only {
+                    nameless.push(format!("{}.{}", verbs.name(), column.header));
+                }
+                for label in column.headers_zh.iter().chain([&column.header]) {
                     let label = columns::key(label);
                     if let Some(other) = seen.insert(label.clone(), column.header.clone()) {
                         panic!("{}: {label} means both {other} and {}", verbs.name(), column.header);
                     }
                 }
             }
+        }
+        assert!(nameless.is_empty(), "without a Chinese header: {nameless:#?}");
+    }
+
+    /// What a file gives back must be what was read: an importable column that the view doesn't show can't be exported.
+    #[test]
+    fn what_is_written_is_shown() {
+        for verbs in crate::web::verbs::registry().iter().filter(|verbs| verbs.importable()) {
+            for column in columns::of(*verbs) {
+                assert!(column.place_in(verbs.view_shape().schema()).is_some(), "{}.{} is not shown", verbs.name(), column.header);
+            }
+        }
+    }
+
+    /// A label that means two entries of one dictionary would be read as the first.
+    #[test]
+    fn labels_mean_one_entry() {
+        for verbs in crate::web::verbs::registry() {
+            for column in columns::of(*verbs) {
+                let mut seen = std::collections::HashSet::new();
+                for entry in &column.entries {
+                    assert!(seen.insert(&entry.label_zh), "{}.{}: {} stands twice", verbs.name(), column.header, entry.label_zh);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_column_stands_twice_in_the_table() {
+        let mut seen = std::collections::HashSet::new();
+        for (name, _) in super::SHARED {
+            assert!(seen.insert(name), "{name} stands twice");
         }
     }
 }

@@ -7,10 +7,11 @@
 
 mod api;
 mod cells;
-mod columns;
+pub mod columns;
 pub(crate) mod job;
 mod labels;
 mod layout;
+mod lines;
 mod mappings;
 mod outcomes;
 mod people;

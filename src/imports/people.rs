@@ -23,7 +23,8 @@ pub struct Doubt {
 
 /// Whether rows may bring persons along, named by the field `person_id` or written in `person`.
 pub fn come_along(columns: &[Column]) -> bool {
-    columns.iter().any(|column| column.is_at("/person/name")) && columns.iter().any(|column| column.field() == "person_id")
+    columns.iter().any(|column| !column.read_only && column.is_at("/person/name"))
+        && columns.iter().any(|column| column.field() == "person_id")
 }
 
 /// Puts registered persons in the place of those that are written out; tells where that can't be decided.

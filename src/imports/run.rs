@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::cells::{self, Refused};
 use super::columns::{self, Column, Headers};
 use super::layout::{self, Example, Mapping, Place, Told};
+use super::lines;
 use super::outcomes::{KeptRow, Piece, RowOutcome, RowResult};
 use super::people;
 use crate::db::Tx;
@@ -17,6 +18,7 @@ use crate::error::{Code, Error, Language, Result, Says};
 use crate::files::read::{Cell, FileFormat, Found, RawRow, Table};
 use crate::jobs::Rows;
 use crate::policy::Scope;
+use crate::resources::references;
 use crate::types::{Id, text_enum};
 use crate::web::verbs::{Verbs, Written, named};
 
@@ -113,6 +115,7 @@ pub struct Import<'a> {
     verbs: &'static dyn Verbs,
     scope: &'a Scope,
     order: Order,
+    /// Those that are written, and after them those that only show something.
     columns: Vec<Column>,
     headers: Headers,
     mapping: &'a Mapping,
@@ -155,7 +158,7 @@ impl Seen {
 impl<'a> Import<'a> {
     /// Reads the header. Fails where it is not one, with every fault of it.
     pub fn open(verbs: &'static dyn Verbs, scope: &'a Scope, order: Order, table: &mut Table, mapping: &'a Mapping) -> Result<Self> {
-        let columns = columns::of(verbs);
+        let columns: Vec<Column> = columns::of(verbs).into_iter().chain(columns::shown(verbs)).collect();
         let mut import = Import {
             verbs,
             scope,
@@ -285,7 +288,8 @@ impl<'a> Import<'a> {
     fn read_header(&mut self, table: &mut Table) -> Result<()> {
         if self.is_json() {
             // Each object names its own members, any of the columns.
-            self.header = self.columns.iter().enumerate().map(|(i, column)| (column.header.clone(), i)).collect();
+            let written = self.columns.iter().enumerate().filter(|(_, column)| !column.read_only);
+            self.header = written.map(|(i, column)| (column.header.clone(), i)).collect();
             return Ok(());
         }
         let row = layout::header_row(table, &self.headers, self.mapping)?;
@@ -316,6 +320,10 @@ impl<'a> Import<'a> {
         match layout::told(name, &self.headers, self.mapping) {
             Told::Ignored => Place::Ignored,
             Told::RowNumber => Place::RowNumber,
+            Told::Column(meaning) if self.columns[meaning.column].read_only => {
+                self.ignore(name);
+                Place::Ignored
+            }
             Told::Column(meaning) if self.header.iter().any(|(_, other)| *other == meaning.column) => {
                 let says = Says::new("此列出现了不止一次", "the column stands more than once");
                 self.fault(row, Some(name.to_owned()), "duplicate_column", &says);
@@ -341,9 +349,17 @@ impl<'a> Import<'a> {
         }
     }
 
+    /// Notes a column that only shows something.
+    fn ignore(&mut self, name: &str) {
+        if !self.report.ignored_columns.iter().any(|ignored| ignored == name) {
+            self.report.ignored_columns.push(name.to_owned());
+        }
+    }
+
     fn known_columns(&self, zh: &str, en: &str) -> Says {
-        let known: Vec<&str> = self.columns.iter().map(|column| column.headers_zh.first().unwrap_or(&column.header).as_str()).collect();
-        let known_en: Vec<&str> = self.columns.iter().map(|column| column.header.as_str()).collect();
+        let written = || self.columns.iter().filter(|column| !column.read_only);
+        let known: Vec<&str> = written().map(|column| column.headers_zh.first().unwrap_or(&column.header).as_str()).collect();
+        let known_en: Vec<&str> = written().map(|column| column.header.as_str()).collect();
         Says::new(format!("{zh}；可用：{}", known.join("、")), format!("{en}; known: {}", known_en.join(", ")))
     }
 
@@ -449,12 +465,23 @@ impl<'a> Import<'a> {
                     row.draft.insert(name, value);
                     continue;
                 }
-                Told::Column(meaning) => meaning,
-                Told::Nothing if self.verbs.draft_shape().property(&name).is_some() => {
-                    row.draft.insert(name, value);
+                Told::Column(meaning) if self.columns[meaning.column].read_only => {
+                    self.ignore(&name);
                     continue;
                 }
-                Told::Nothing | Told::Mapped(_) => {
+                Told::Column(meaning) => meaning,
+                Told::Nothing => {
+                    let line = lines::read(&self.columns, Map::from_iter([(name.clone(), value)]));
+                    line.ignored.iter().for_each(|ignored| self.ignore(ignored));
+                    if let Some(unknown) = line.unknown.into_iter().next() {
+                        let says = self.known_columns("没有此列", "there is no such column");
+                        self.fault(number, Some(unknown), "unknown_column", &says);
+                        return None;
+                    }
+                    row.draft.extend(line.draft);
+                    continue;
+                }
+                Told::Mapped(_) => {
                     let says = self.known_columns("没有此列", "there is no such column");
                     self.fault(number, Some(name), "unknown_column", &says);
                     return None;
@@ -522,7 +549,7 @@ impl<'a> Import<'a> {
     /// file that puts parents first.
     pub fn write(&mut self, tx: &mut Tx<'_>, mut rows: Vec<Row>) -> Result<()> {
         let own: Vec<String> =
-            self.columns.iter().filter(|c| c.refers_to == Some(self.verbs.name())).map(|c| c.field().to_owned()).collect();
+            self.columns.iter().filter(|c| c.refers_to == Some(self.verbs.name()) && !c.read_only).map(|c| c.field().to_owned()).collect();
         while !rows.is_empty() {
             let codes: HashSet<String> = rows.iter().filter_map(|row| row.text("code")).map(str::to_owned).collect();
             let waits = |row: &Row| own.iter().filter_map(|field| row.text(field)).any(|code| codes.contains(code));
@@ -577,7 +604,8 @@ impl<'a> Import<'a> {
 
     /// Puts ids in the place of codes: one query per column that refers.
     fn resolve(&mut self, tx: &mut Tx<'_>, rows: &mut Vec<Row>) -> Result<()> {
-        let referring: Vec<(String, usize)> = self.header.iter().filter(|(_, i)| self.columns[*i].refers_to.is_some()).cloned().collect();
+        let refers = |i: usize| self.columns[i].refers_to.is_some() && !self.columns[i].read_only;
+        let referring: Vec<(String, usize)> = self.header.iter().filter(|(_, i)| refers(*i)).cloned().collect();
         let mut broken = HashSet::new();
         for (header, i) in referring {
             let field = self.columns[i].field().to_owned();
@@ -590,9 +618,11 @@ impl<'a> Import<'a> {
                 continue;
             }
             let ids: HashMap<String, Id> = target.ids_by_code(tx.conn, self.scope, &codes)?.into_iter().collect();
+            let foreign: Vec<String> = codes.into_iter().filter(|code| !ids.contains_key(code)).collect();
+            let said = self.said_again(tx, rows, &field, of, foreign)?;
             for row in rows.iter_mut() {
                 let Some(code) = row.text(&field).map(str::to_owned) else { continue };
-                match ids.get(&code) {
+                match ids.get(&code).or_else(|| said.get(&row.number)) {
                     Some(id) => {
                         row.draft.insert(field.clone(), id.to_string().into());
                     }
@@ -611,6 +641,25 @@ impl<'a> Import<'a> {
         }
         rows.retain(|row| !broken.contains(&row.number));
         Ok(())
+    }
+
+    /// What records refer to outside the caller's reach, where a row only says again what its record says already: by the
+    /// row's number. An association's file names the one above it.
+    fn said_again(&self, tx: &mut Tx<'_>, rows: &[Row], field: &str, of: &str, foreign: Vec<String>) -> Result<HashMap<u64, Id>> {
+        let mut kept = HashMap::new();
+        if foreign.is_empty() || self.order.mode != Mode::Upsert {
+            return Ok(kept);
+        }
+        let foreign: HashMap<String, Id> = references::ids(tx.conn, of, &foreign)?.into_iter().map(|(id, code)| (code, id)).collect();
+        for row in rows {
+            let (Some(own), Some(code)) = (row.text("code"), row.text(field)) else { continue };
+            let Some(named) = foreign.get(code) else { continue };
+            let Some((_, id)) = self.verbs.ids_by_code(tx.conn, self.scope, &[own.to_owned()])?.pop() else { continue };
+            if self.verbs.refers(tx.conn, self.scope, id, field)? == Some(*named) {
+                kept.insert(row.number, *named);
+            }
+        }
+        Ok(kept)
     }
 
     /// All new rows at once; where that fails, the faulty ones are named and the others tried again.

@@ -69,6 +69,8 @@ pub struct DemonstrationUnit {
     pub stage: Stage,
     /// Since when it has this stage.
     pub stage_on: NaiveDate,
+    /// How exactly that day is known.
+    pub stage_on_precision: Option<DatePrecision>,
     /// Every stage that is known, in the order of their days.
     pub stages: Vec<DatedStage>,
     pub note: Option<String>,
@@ -179,6 +181,7 @@ fn view(row: Row, stages: Vec<DatedStage>) -> DemonstrationUnit {
         workstation_id: row.workstation_id,
         stage: row.stage,
         stage_on: row.stage_on,
+        stage_on_precision: stages.last().map(|dated| dated.effective_on_precision),
         stages,
         note: row.note,
         version: row.version,
@@ -278,7 +281,7 @@ impl Resource for DemonstrationUnits {
             workstation_id: unit.workstation_id,
             stage: unit.stage,
             stage_on: unit.stage_on,
-            stage_on_precision: unit.stages.last().map(|dated| dated.effective_on_precision),
+            stage_on_precision: unit.stage_on_precision,
             note: unit.note,
         })
     }

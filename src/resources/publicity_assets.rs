@@ -131,6 +131,8 @@ pub struct PublicityAsset {
     pub stage: Stage,
     /// Since when it has this stage.
     pub stage_on: NaiveDate,
+    /// How exactly that day is known.
+    pub stage_on_precision: Option<DatePrecision>,
     /// Every stage that is known, in the order of their days.
     pub stages: Vec<DatedStage>,
     pub funding_route: Option<FundingRoute>,
@@ -319,6 +321,7 @@ fn view(row: Row, stages: Vec<DatedStage>) -> PublicityAsset {
         unit: row.unit,
         stage: row.stage,
         stage_on: row.stage_on,
+        stage_on_precision: stages.last().map(|dated| dated.effective_on_precision),
         stages,
         funding_route: row.funding_route,
         address: row.address,
@@ -465,7 +468,7 @@ impl Resource for PublicityAssets {
             unit: asset.unit,
             stage: asset.stage,
             stage_on: asset.stage_on,
-            stage_on_precision: asset.stages.last().map(|dated| dated.effective_on_precision),
+            stage_on_precision: asset.stage_on_precision,
             funding_route: asset.funding_route,
             address: asset.address,
             place: asset.place,

@@ -6,8 +6,8 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use crate::db::AnyConnection;
-use crate::error::Result;
+use crate::db::{AnyConnection, Part, Rows};
+use crate::error::{Error, Result};
 use crate::types::{Id, Instant, sql};
 
 #[derive(QueryableByName)]
@@ -184,6 +184,13 @@ foreign_keys! {
     "notice_objections"."answered_by" -> "users",
 }
 
+/// The resource that a field of another refers to.
+pub fn of(table: &str, column: &str) -> Option<&'static str> {
+    let key = FOREIGN_KEYS.iter().find(|key| key.table == table && key.column == column);
+    // Records that stand in no table of their own belong to an organization as all others do.
+    key.map(|key| key.of).or_else(|| (column == "organization_id").then_some("organizations"))
+}
+
 /// The keys by which records are about a person: not those that tell what became of persons.
 pub fn about_persons() -> impl Iterator<Item = &'static ForeignKey> {
     FOREIGN_KEYS.iter().filter(|key| key.of == "persons" && !["persons", "person_merges"].contains(&key.table))
@@ -207,6 +214,44 @@ impl ForeignKey {
         Ok(statement.bind::<sql::Uuid, _>(from).bind::<sql::Instant, _>(changed_at).execute(conn)?)
     }
 }
+
+/// Selects `id` and `code` of a resource's records by one of them.
+fn coded(of: &str, by: &'static str) -> Result<Vec<Part>> {
+    // Only what the list above names gets into a statement.
+    let table = FOREIGN_KEYS.iter().find(|key| key.of == of).map(|key| key.of);
+    let table = table.ok_or_else(|| Error::internal(format_args!("nothing refers to {of}")))?;
+    Ok(vec![Part::Sql("SELECT id, code FROM "), Part::Sql(table), Part::Sql(" WHERE "), Part::Sql(by), Part::Sql(" IN ")])
+}
+
+/// The codes of records to which others refer, whoever asks: who may see a record may see what it refers to, as its id and
+/// so as its code, and nothing else of it.
+pub fn codes(conn: &mut AnyConnection, of: &str, ids: &[Id]) -> Result<Vec<(Id, String)>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for some in ids.chunks(BOUND_AT_ONCE) {
+        let mut parts = coded(of, "id")?;
+        parts.push(Part::Ids(some.to_vec()));
+        found.extend(Rows::<(sql::Uuid, Text)>::of(parts).load::<(Id, String)>(conn)?);
+    }
+    Ok(found)
+}
+
+/// The other way round, and as little a permission: whoever asks decides upon it, and tells nothing of what is out of reach.
+pub fn ids(conn: &mut AnyConnection, of: &str, codes: &[String]) -> Result<Vec<(Id, String)>> {
+    let mut found = Vec::with_capacity(codes.len());
+    for some in codes.chunks(BOUND_AT_ONCE) {
+        let mut parts = coded(of, "code")?;
+        for (i, code) in some.iter().enumerate() {
+            parts.push(Part::Sql(if i == 0 { "(" } else { ", " }));
+            parts.push(Part::Text(code.clone()));
+        }
+        parts.push(Part::Sql(if some.is_empty() { "(NULL)" } else { ")" }));
+        found.extend(Rows::<(sql::Uuid, Text)>::of(parts).load::<(Id, String)>(conn)?);
+    }
+    Ok(found)
+}
+
+/// Values that one statement binds at most.
+const BOUND_AT_ONCE: usize = 5_000;
 
 /// The tables that refer to a record, with how often.
 pub fn to(conn: &mut AnyConnection, table: &str, id: Id) -> Result<Vec<(&'static str, i64)>> {

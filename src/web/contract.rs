@@ -296,6 +296,10 @@ pub fn finish(document: &mut Value) {
             if forms > 1 {
                 statuses.push("406");
             }
+            // Whole numbers are told for a purpose, and so often at most; a file may hold less than there is.
+            if parameters.iter().any(|parameter| parameter["name"] == "purpose") {
+                statuses.extend(["422", "429"]);
+            }
             statuses.extend(["404", "409", "412", "428"].iter().filter(|_| !is_open));
             for status in statuses {
                 let responses = &mut operation["responses"];

@@ -30,7 +30,7 @@ impl Sort {
     /// Of records without a code.
     pub const IN_TIME: [&'static str; 2] = ["created_at", "-created_at"];
 
-    fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_value(text.into()).ok()
     }
 }
@@ -106,6 +106,17 @@ impl Window {
     /// A window on the first records, for use inside the service.
     pub fn first(limit: i64) -> Self {
         Self { sort: Sort::Oldest, limit, after: None, count: false, bound: String::new() }
+    }
+
+    /// A window on the first records of a walk through all, within one snapshot.
+    pub fn walk(sort: Sort, limit: i64) -> Self {
+        Self { sort, limit, after: None, count: false, bound: String::new() }
+    }
+
+    /// The window after a record of this one.
+    pub fn after(&self, id: Id, code: &str) -> Self {
+        let after = Cursor { id, code: code.to_owned(), bound: self.bound.clone() };
+        Self { after: Some(after), ..self.clone() }
     }
 
     /// One more row than asked for tells whether there is a next page.

@@ -181,6 +181,10 @@ fn check_text(schema: &Value, text: &str, fault: &mut impl FnMut(&'static str, S
                 "an instant is written 2022-06-17T09:00:00+08:00".into(),
             );
         }
+        Some("resident-id-number" | "mobile-number" | "bank-account-number") if text.contains('*') => {
+            let says = super::verbs::masked_number();
+            fault("masked_number", says.zh, says.en);
+        }
         // Judged here and not by the draft's own rules, so that they are told together with whatever else is wrong.
         Some("resident-id-number") => {
             if let Err((code, says)) = normalize_id_number(text, business_today(Instant::now())) {

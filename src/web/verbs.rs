@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use validator::Validate;
@@ -21,6 +21,7 @@ use super::{body, contract};
 use crate::auth::Caller;
 use crate::db::{AnyConnection, Db, Deed, Once, Reply, Tx};
 use crate::error::{Code, Error, Fault, Result, Says};
+use crate::files::cells::Records;
 use crate::policy::{Action, Actor, Area, Purpose, Scope};
 use crate::types::{Id, TextEnum};
 
@@ -32,6 +33,13 @@ const PATCH: &[&str] = &["application/merge-patch+json", "application/json"];
 pub struct Listed {
     pub body: Vec<u8>,
     pub next_cursor: Option<String>,
+}
+
+/// A page for a file.
+pub struct RecordPage {
+    pub records: Box<dyn Records>,
+    /// Where the next page begins; `None` of the last.
+    pub next: Option<Window>,
 }
 
 /// A record as it goes out.
@@ -63,10 +71,13 @@ pub trait Verbs: Send + Sync {
     fn references(&self) -> &'static [Reference];
     fn draft_shape(&self) -> &Shape;
     fn filter_shape(&self) -> &Shape;
+    fn view_shape(&self) -> &Shape;
     fn step_list(&self) -> Vec<StepFacts>;
 
     /// A page, with the scope as it is best looked for in the page and, where it is asked for, in the count.
     fn list(&self, conn: &mut AnyConnection, actor: &Actor, scope: (&Scope, &Scope), filter: Value, window: &Window) -> Result<Listed>;
+    /// The records of a window whole, for a file: one more than its limit where there are so many.
+    fn records(&self, conn: &mut AnyConnection, scope: &Scope, filter: &Value, window: &Window) -> Result<RecordPage>;
     fn get(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, id: Id) -> Result<Shown>;
     fn create(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, draft: &Value) -> Result<(Id, Shown)>;
     fn batch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, drafts: &[Value]) -> Result<Vec<u8>>;
@@ -78,6 +89,8 @@ pub trait Verbs: Send + Sync {
     fn ids_by_code(&self, conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>>;
     /// Those in scope, and those that organizations above share with it.
     fn known_ids(&self, conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>>;
+    /// What a record in scope refers to by a field.
+    fn refers(&self, conn: &mut AnyConnection, scope: &Scope, id: Id, field: &str) -> Result<Option<Id>>;
     /// New records of an import: all of these, or the faults with pointers that begin with the row's place here.
     fn import_new(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: &[Value]) -> Result<Vec<Id>>;
     /// One row of an import over the record that has its code.
@@ -112,12 +125,14 @@ pub struct StepCall {
 pub struct Of<R: Resource> {
     draft: Shape,
     filter: Shape,
+    /// Made when a file is first written or read.
+    view: OnceLock<Shape>,
     steps: Vec<Step<R>>,
 }
 
 impl<R: Resource> Of<R> {
     pub fn new() -> Self {
-        Self { draft: Shape::of::<R::Draft>(), filter: contract::filter_shape::<R::Filter>(), steps: R::steps() }
+        Self { draft: Shape::of::<R::Draft>(), filter: contract::filter_shape::<R::Filter>(), view: OnceLock::new(), steps: R::steps() }
     }
 
     fn read_draft(&self, value: &Value, at: &str, faults: &mut Vec<Fault>) -> Option<R::Draft> {
@@ -160,6 +175,31 @@ impl<R: Resource> Of<R> {
         let own = !view.organization_id().is_some_and(|id| above.contains(&id));
         let allowed = |action: &Action| own && actor.can(R::AREA, *action);
         WithActions { view, allowed_actions: R::offers(view).into_iter().filter(allowed).map(TextEnum::code).collect() }
+    }
+
+    /// A row of an import without the masks that the record itself shows: a number that nobody may read is not written
+    /// over by what stands for it. Another mask belongs to another number, which it doesn't tell: that is a fault.
+    fn without_masks<'a>(before: &R::View, row: &'a Value) -> Result<Cow<'a, Value>> {
+        let mut masked = Vec::new();
+        find_masks(row, "", &mut masked);
+        if masked.is_empty() {
+            return Ok(Cow::Borrowed(row));
+        }
+        let shown = serde_json::to_value(before).map_err(Error::internal)?;
+        let mut row = row.clone();
+        let mut faults = Vec::new();
+        for (pointer, mask) in masked {
+            if shown.pointer(&format!("{pointer}_masked")).and_then(Value::as_str) == Some(&mask) {
+                let (above, name) = pointer.rsplit_once('/').unwrap_or_default();
+                if let Some(members) = row.pointer_mut(above).and_then(Value::as_object_mut) {
+                    members.remove(name);
+                }
+            } else if shown.pointer(&format!("{pointer}_masked")).is_some() {
+                faults.push(Fault::new(pointer, "masked_number", masked_number()));
+            }
+        }
+        Error::unless_empty(faults)?;
+        Ok(Cow::Owned(row))
     }
 
     fn insert(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<R::Draft>) -> Result<Vec<R::View>> {
@@ -322,6 +362,25 @@ pub fn difference(before: &impl Serialize, after: &impl Serialize) -> Result<Val
         .collect())
 }
 
+/// What is said of a mask where a number should stand.
+pub fn masked_number() -> Says {
+    Says::new(
+        "此处是掩码，不是完整号码：请填写完整号码，或留空以保持不变",
+        "this is a mask and no whole number: give the whole number, or leave it empty to keep what is there",
+    )
+}
+
+/// Texts with an asterisk, and where they stand.
+fn find_masks(value: &Value, at: &str, found: &mut Vec<(String, String)>) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        match value {
+            Value::String(text) if text.contains('*') => found.push((format!("{at}/{name}"), text.clone())),
+            Value::Object(_) => find_masks(value, &format!("{at}/{name}"), found),
+            _ => {}
+        }
+    }
+}
+
 /// A record has changed since its reader read it.
 pub fn stale(current: i32) -> Error {
     Error::because(
@@ -360,6 +419,9 @@ impl<R: Resource> Verbs for Of<R> {
     fn filter_shape(&self) -> &Shape {
         &self.filter
     }
+    fn view_shape(&self) -> &Shape {
+        self.view.get_or_init(Shape::of::<R::View>)
+    }
     fn step_list(&self) -> Vec<StepFacts> {
         self.steps
             .iter()
@@ -384,6 +446,14 @@ impl<R: Resource> Verbs for Of<R> {
         let items: Vec<_> = views.iter().map(|view| self.with_actions(actor, view, &above)).collect();
         let body = serde_json::to_vec(&Page { items, next_cursor: next_cursor.as_deref(), total }).map_err(Error::internal)?;
         Ok(Listed { body, next_cursor })
+    }
+
+    fn records(&self, conn: &mut AnyConnection, scope: &Scope, filter: &Value, window: &Window) -> Result<RecordPage> {
+        let filter = R::Filter::deserialize(filter).map_err(Error::internal)?;
+        let views = R::page(conn, &Self::readable(scope), &filter, window)?;
+        let full = i64::try_from(views.len()).is_ok_and(|found| found >= window.fetch());
+        let next = views.last().filter(|_| full).map(|last| window.after(last.id(), last.code()));
+        Ok(RecordPage { records: Box::new(views), next })
     }
 
     fn get(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, id: Id) -> Result<Shown> {
@@ -482,6 +552,12 @@ impl<R: Resource> Verbs for Of<R> {
         R::known_ids(conn, &Self::readable(scope), ids)
     }
 
+    fn refers(&self, conn: &mut AnyConnection, scope: &Scope, id: Id, field: &str) -> Result<Option<Id>> {
+        let view = R::find(conn, &Self::readable(scope), id)?;
+        let shown = serde_json::to_value(&view).map_err(Error::internal)?;
+        Ok(shown.get(field).and_then(Value::as_str).and_then(|text| text.parse().ok()))
+    }
+
     fn import_new(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: &[Value]) -> Result<Vec<Id>> {
         let drafts = self.read_drafts(drafts)?;
         Ok(self.insert(tx, scope, drafts)?.iter().map(Viewed::id).collect())
@@ -505,16 +581,16 @@ impl<R: Resource> Verbs for Of<R> {
     }
 
     fn import_over(&self, tx: &mut Tx<'_>, scope: &Scope, id: Id, row: &Value) -> Result<Written> {
-        let before = R::find(tx.conn, scope, id).map_err(|error| match error.code {
-            // It was found by its code, so it is there to be named, but not to be written.
-            Code::NotFound if R::SHARED_BELOW => Error::field(
-                "/code",
-                "belongs_above",
-                format!("此编码的{}属于上级单位，可以引用，不能修改；如需新建请换一个编码", R::LABEL.0),
-                format!("the {} with this code belongs to an organization above: refer to it, or choose another code", R::LABEL.1),
-            ),
-            _ => error,
-        })?;
+        let before = match R::find(tx.conn, scope, id) {
+            Err(error) if error.code == Code::NotFound && R::SHARED_BELOW => {
+                // It was found by its code, so it is there to be named, but not to be written.
+                let above = R::find(tx.conn, &Self::readable(scope), id)?;
+                let row = Self::without_masks(&above, row)?;
+                return if self.changed(tx, &above, &row)?.is_none() { Ok(Written::Unchanged) } else { Err(belongs_above::<R>()) };
+            }
+            found => found?,
+        };
+        let row = &Self::without_masks(&before, row)?;
         if !R::offers(&before).contains(&Action::Update) {
             // A record that its state has closed may be named again by a file that says nothing new of it.
             let changed = self.changed(tx, &before, row)?;
@@ -537,6 +613,15 @@ struct Page<'a, T> {
     next_cursor: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<i64>,
+}
+
+fn belongs_above<R: Resource>() -> Error {
+    Error::field(
+        "/code",
+        "belongs_above",
+        format!("此编码的{}属于上级单位，可以引用，不能修改；如需新建请换一个编码", R::LABEL.0),
+        format!("the {} with this code belongs to an organization above: refer to it, or choose another code", R::LABEL.1),
+    )
 }
 
 fn not_offered<R: Resource>(view: &R::View, action: Action) -> Error {

@@ -16,6 +16,7 @@ mod data_key;
 mod database;
 mod doubles;
 mod eligibility;
+mod exports;
 mod figures;
 mod headers;
 mod heroes;

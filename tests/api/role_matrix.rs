@@ -37,14 +37,14 @@ volunteer and the hero's family are the people behind the sample records, and se
 ";
 
 /// One record of each resource, in one county: its id, and the draft that made it.
-struct Samples(BTreeMap<&'static str, (String, Value)>);
+pub struct Samples(BTreeMap<&'static str, (String, Value)>);
 
 impl Samples {
-    fn id(&self, resource: &str) -> &str {
+    pub fn id(&self, resource: &str) -> &str {
         &self.0[resource].0
     }
 
-    fn planted(host: &Host) -> Self {
+    pub fn planted(host: &Host) -> Self {
         let city = host.planted();
         let importer = host.user("importer", Role::Service, Some("zz"));
         let platform = host.sign_in("platform", yiyong::auth::UserKind::Person);

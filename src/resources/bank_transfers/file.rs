@@ -12,6 +12,7 @@ use super::{BankTransfers, TransferState, lines, t, take};
 use crate::auth::Caller;
 use crate::db::{Db, Tx};
 use crate::error::{Code, Error, Result};
+use crate::files::guarded;
 use crate::ledger::yuan;
 use crate::policy::{Action, Area, Scope};
 use crate::resources::payee_accounts;
@@ -80,7 +81,7 @@ fn write(tx: &mut Tx<'_>, scope: &Scope, id: Id) -> Result<(String, Vec<u8>)> {
     for (position, reference, account, amount_fen, holder, bank, purpose) in rows {
         let number = numbers.get(&account).ok_or_else(|| Error::internal("a line without an account"))?;
         let cells = [position.to_string(), reference, holder, number.clone(), bank, yuan(amount_fen), purpose];
-        writer.write_record(cells.map(|cell| inert(&cell))).map_err(Error::internal)?;
+        writer.write_record(cells.each_ref().map(|cell| guarded(cell).into_owned())).map_err(Error::internal)?;
     }
     let bytes = writer.into_inner().map_err(|_| Error::internal("the file could not be written"))?;
 
@@ -93,10 +94,4 @@ fn write(tx: &mut Tx<'_>, scope: &Scope, id: Id) -> Result<(String, Vec<u8>)> {
     let detail = json!({"lines": transfer.lines, "amount_fen": transfer.amount_fen, "first": first});
     tx.audit(Action::Export.code(), BankTransfers::NAME, Some(id), Some(transfer.organization_id), Some(&detail));
     Ok((transfer.code, bytes))
-}
-
-/// A cell that a spreadsheet takes for text and not for a formula.
-fn inert(cell: &str) -> String {
-    let commands = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
-    if cell.starts_with(commands) { format!("'{cell}") } else { cell.to_owned() }
 }

@@ -131,6 +131,7 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(imports::list)
         .service(imports::columns_of)
         .service(imports::rows)
+        .service(imports::file_back)
         .service(imports::events)
         .service(imports::cancel)
         .service(imports::undo_one)

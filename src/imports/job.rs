@@ -14,7 +14,7 @@ use super::run::{Import, OnError, Order, Outcome, Report};
 use super::store::{self, Options, Row};
 use crate::auth;
 use crate::db::{Db, Tx};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Language, Result};
 use crate::files::read::{self, Found, Limits, Table};
 use crate::jobs::{self, Job, JobState, Progress};
 use crate::policy::{Action, Scope};
@@ -23,7 +23,7 @@ use crate::types::{Id, TextEnum};
 use crate::web::verbs::{self, Verbs};
 
 /// What an import needs before its first row.
-struct Work {
+pub struct Work {
     row: Row,
     verbs: &'static dyn Verbs,
     scope: Scope,
@@ -54,16 +54,31 @@ fn prepared(db: &Db, job: &Job, limits: Limits) -> Result<Work> {
     // Who may no longer import doesn't, though they might when they asked.
     let actor = db.run(true, |conn| auth::standing_of(conn, job.actor_id))?;
     let scope = actor.may(verbs.area(), Action::Import)?;
-    let order = Order { mode: row.mode, dry_run: row.dry_run, on_error: row.on_error, language: job.language.into() };
-    let file = store::file(db, row.id)?
-        .ok_or_else(|| Error::because(Code::Conflict, "文件已过保存期，请重新上传", "the file is kept no longer; send it again"))?;
-    let options: Options = serde_json::from_str(&row.options).map_err(Error::internal)?;
-    let mapping = Mapping::of(options.mapping.into_iter().map(|(header, column)| (header, column.into())))?;
-    Ok(Work { row, verbs, scope, order, sheet: options.sheet, mapping, limits, file })
+    Work::of(db, row, verbs, scope, job.language.into(), limits)
 }
 
 impl Work {
-    fn table(&self) -> Result<Table> {
+    /// Of an import whose file is kept still.
+    pub fn of(db: &Db, row: Row, verbs: &'static dyn Verbs, scope: Scope, language: Language, limits: Limits) -> Result<Self> {
+        let order = Order { mode: row.mode, dry_run: row.dry_run, on_error: row.on_error, language };
+        let file = store::file(db, row.id)?
+            .ok_or_else(|| Error::because(Code::Conflict, "文件已过保存期，请重新上传", "the file is kept no longer; send it again"))?;
+        let options: Options = serde_json::from_str(&row.options).map_err(Error::internal)?;
+        let mapping = Mapping::of(options.mapping.into_iter().map(|(header, column)| (header, column.into())))?;
+        Ok(Self { row, verbs, scope, order, sheet: options.sheet, mapping, limits, file })
+    }
+
+    pub fn id(&self) -> Id {
+        self.row.id
+    }
+
+    /// The number of the row with the headers; 0 where there is none.
+    pub fn header_row(&self) -> Result<u64> {
+        let mut table = self.table()?;
+        Ok(Import::open(self.verbs, &self.scope, self.order, &mut table, &self.mapping)?.header_row())
+    }
+
+    pub fn table(&self) -> Result<Table> {
         let file = self.file.try_clone().map_err(Error::internal)?;
         read::open_sheet(file, self.row.file_name.as_deref(), self.sheet.as_deref(), &self.limits)
     }

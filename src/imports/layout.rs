@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::cells::{self, Unit, half};
 use super::columns::{Column, Headers, Meaning, key};
-use super::template;
+use super::{returned, template};
 use crate::error::{Error, Fault, Result, Says};
 use crate::files::read::{Cell, RawRow, Table};
 use crate::web::body;
@@ -105,6 +105,8 @@ pub fn told<'a>(name: &str, headers: &Headers, mapping: &'a Mapping) -> Told<'a>
         None => match headers.get(name) {
             Some(meaning) => Told::Column(meaning),
             None if ROW_NUMBERS.contains(&key(name).as_str()) => Told::RowNumber,
+            // What an import has said of the rows when it gave the file back.
+            None if name.trim() == returned::FAULTS => Told::Ignored,
             None => Told::Nothing,
         },
     }

@@ -15,6 +15,7 @@ mod lines;
 mod mappings;
 mod outcomes;
 mod people;
+mod returned;
 mod run;
 mod shown;
 mod store;
@@ -23,6 +24,7 @@ pub(crate) mod undo;
 
 pub use api::{cancel, columns_of, create, events, list, one, rows, template_of, undo as undo_one};
 pub use mappings::{delete as delete_mapping, list as list_mappings, one as one_mapping, put as put_mapping};
+pub use returned::file_back;
 pub use run::{Fault, Mode, OnError, Outcome};
 pub use shown::ShownImport;
 pub use store::sweep;

@@ -251,6 +251,10 @@ impl<'a> Import<'a> {
         &self.report
     }
 
+    pub fn header_row(&self) -> u64 {
+        self.header_row
+    }
+
     pub fn found(&self) -> &Found {
         &self.found
     }

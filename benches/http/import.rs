@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::types::Value;
@@ -24,15 +25,39 @@ pub fn over_http(server: &Server, token: &str, csv: &str, rows: u64) -> Duration
     .into_bytes();
     body.extend_from_slice(csv.as_bytes());
     body.extend_from_slice(b"\r\n--b0und--\r\n");
-    let headers = [("Content-Type", "multipart/form-data; boundary=b0und"), ("Idempotency-Key", "bench-import")];
+    let headers =
+        [("Content-Type", "multipart/form-data; boundary=b0und"), ("Idempotency-Key", "bench-import"), ("Prefer", "respond-async")];
     let message = request("POST", "/api/v1/imports", token, &headers, &body);
     let mut http = server.connect();
     let begun = Instant::now();
-    let answer = http.send(&message).expect("an answer");
+    let mut answer = http.send(&message).expect("an answer");
+    drop((message, body));
+    let mut report: serde_json::Value = answer.json();
+    let look = request("GET", &format!("/api/v1/imports/{}", report["id"].as_str().unwrap_or_default()), token, &[], &[]);
+    while ["waiting", "running"].contains(&report["state"].as_str().unwrap_or_default()) {
+        std::thread::sleep(Duration::from_millis(50));
+        answer = http.send(&look).expect("an answer");
+        report = answer.json();
+    }
     let took = begun.elapsed();
-    let report: serde_json::Value = answer.json();
     assert_eq!(report["rows_created"], rows, "{}", String::from_utf8_lossy(&answer.body).chars().take(2_000).collect::<String>());
     took
+}
+
+/// What somebody waits who reads a record every twentieth of a second, until told that it is over: the 99th hundredth, in
+/// milliseconds.
+pub fn beside(server: &Server, over: &AtomicBool, mut get: impl FnMut() -> Vec<u8>) -> f64 {
+    let mut http = server.connect();
+    let mut times = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        let message = get();
+        let begun = Instant::now();
+        http.send(&message).expect("an answer").expect(200);
+        times.push(begun.elapsed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    times.sort_unstable();
+    times.get((times.len() * 99 / 100).min(times.len().saturating_sub(1))).map_or(f64::NAN, |time| time.as_secs_f64() * 1_000.0)
 }
 
 /// Takes the rows since `mark` out of one PostgreSQL database, and measures COPY of them into another that is as the first

@@ -223,10 +223,10 @@ fn json_lines_and_an_array_as_scripts_make_them() {
         assert_eq!((again.status, told), (201, [json!("json"), json!("gzip"), json!(2)]), "{again:?}");
 
         let wrong = [
-            json!({"code": "v3", "organization_code": "nowhere", "registered_on": "2022-06-17", "person": {"name": "丙"}}),
-            json!({"code": "v4", "organization_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "registered_on": "2022-06-17", "person": {"name": "丁"}}),
-            json!({"code": "v5", "organization_code": "zz", "colour": "red", "registered_on": "2022-06-17", "person": {"name": "戊"}}),
-            json!({"code": "v6", "organization_code": "zz", "registered_on": "6月17日", "person": {"name": ""}}),
+            json!({"code": "v3", "organization_code": "nowhere", "sector": "other", "registered_on": "2022-06-17", "person": {"name": "丙"}}),
+            json!({"code": "v4", "organization_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "sector": "other", "registered_on": "2022-06-17", "person": {"name": "丁"}}),
+            json!({"code": "v5", "organization_code": "zz", "colour": "red", "sector": "other", "registered_on": "2022-06-17", "person": {"name": "戊"}}),
+            json!({"code": "v6", "organization_code": "zz", "sector": "other", "registered_on": "6月17日", "person": {"name": ""}}),
         ];
         let lines: String = wrong.iter().map(|line| format!("{line}\n")).collect();
         let answer = city.import("volunteers", lines.as_bytes(), &[]);
@@ -579,7 +579,11 @@ fn files_made_to_cost_memory_cost_none() {
         ("a bomb as a sheet", raw_workbook(&sheet(&"<row/>".repeat(1_000_000)), "<styleSheet/>", "<sst/>"), 413, "ratio"),
         (
             "a bomb as texts",
-            raw_workbook(&plain, "<styleSheet/>", &format!("<sst>{}</sst>", "<si><t>aaaaaaaaaaaaaaaaaaaaaaaa</t></si>".repeat(400_000))),
+            raw_workbook(
+                &plain,
+                "<styleSheet/>",
+                &format!("<sst>{}</sst>", format!("<si><t>{}</t></si>", "a".repeat(1_000)).repeat(50_000)),
+            ),
             413,
             "ratio",
         ),

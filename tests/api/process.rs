@@ -103,11 +103,16 @@ impl Process {
         self.log.lock().expect("the log").clone()
     }
 
-    /// The most memory that it has held so far, in bytes, as the system counts it.
+    /// The most memory that it has held since it was last told to count anew, in bytes, as the system counts it.
     pub fn greatest_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process of Linux");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a figure");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
+    /// Counts the greatest memory anew, from what it holds now: its start may have taken more than what is to be measured.
+    pub fn count_memory_anew(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").expect("counted anew");
     }
 
     /// SIGTERM.

@@ -515,21 +515,32 @@ fn places_go_on_a_map() {
     });
 }
 
-/// Records enough, and large enough, that their file fits into no buffer on the way.
+/// Records enough, and large enough, that their file fits into no buffer on the way, and that their last page is read long after
+/// the first has gone out.
 fn much(host: &Host, city: &Client<'_>) -> usize {
-    let count = 5_000;
-    let mut csv = String::from("code,organization_code,inspector_code,year,topics\n");
-    (0..count).for_each(|n| csv.push_str(&format!("i-{n},zz-dengfeng,zz,2022,巡查\n")));
-    assert_eq!(city.import("inspections", csv.as_bytes(), &[]).body["rows_created"], count);
-    let long = "长".repeat(4_000);
+    let csv = "code,organization_code,inspector_code,year,topics\ni-0,zz-dengfeng,zz,2022,巡查\n";
+    assert_eq!(city.import("inspections", csv.as_bytes(), &[]).body["rows_created"], 1);
+    let count = 20_000;
+    let (long, columns) = ("长".repeat(1_000), "organization_id, inspector_id, year, topics, version, created_at, updated_at");
+    let (id, numbers) = if host.is_postgres() {
+        ("('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid", format!("generate_series(1, {count}) AS numbers (n)"))
+    } else {
+        let numbers = format!(
+            "(WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count}) SELECT n FROM numbers)"
+        );
+        ("unhex('00000000000070008000' || printf('%012d', n))", numbers)
+    };
+    let copies = format!(
+        "INSERT INTO inspections (id, code, findings, {columns}) SELECT {id}, 'i-' || n, '{long}', {columns} FROM inspections, {numbers} WHERE code = 'i-0'"
+    );
     host.service
         .db
         .run(false, |conn| {
-            conn.batch_execute(&format!("UPDATE inspections SET findings = '{long}'"))?;
+            conn.batch_execute(&copies)?;
             Ok(())
         })
-        .expect("long texts");
-    count
+        .expect("many and long");
+    count + 1
 }
 
 /// One snapshot for all, and nobody waits for it: while a caller takes their time, others write.
@@ -559,7 +570,7 @@ fn who_goes_away_gives_the_connection_back() {
         drop(Download::begin(&city, "/api/v1/exports/inspections?format=csv").first());
         assert_eq!(city.get("/api/v1/organizations").status, 200);
         // The end is told too, as soon as it is noticed.
-        let broken = |detail: &Value| detail["completed"] == false && detail["rows"].as_u64().is_some_and(|rows| rows < 5_000);
+        let broken = |detail: &Value| detail["completed"] == false && detail["rows"].as_u64().is_some_and(|rows| rows < 20_000);
         assert!((0..500).any(|_| events(&auditor, "inspections").iter().any(broken)), "{:?}", events(&auditor, "inspections"));
     });
 }

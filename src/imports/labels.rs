@@ -232,6 +232,7 @@ const SHARED: &[(&str, &[&str])] = &[
     ("answered_on", &["答复日期"]),
     ("balance_fen", &["余额（分）"]),
     ("spent_fen", &["已支出金额（分）"]),
+    ("reserved_fen", &["已批准未支付金额（分）"]),
     ("left_fen", &["剩余金额（分）"]),
     ("receipt_year", &["收据年度"]),
     ("receipt_number", &["收据号"]),

@@ -177,7 +177,9 @@ impl Config {
             .iter()
             .map(|path| data_key_of(OTHER_DATA_KEYS, &secret(OTHER_DATA_KEYS, Path::new(path))?))
             .collect::<Result<_, _>>()?;
-        let db_connections = number("YIYONG_DB_CONNECTIONS", (2 * cores).min(8), 2, 256)?;
+        // Whoever imports needs a connection for the import and one to say that it goes on.
+        let imports = get("YIYONG_JOB_WORKERS").as_deref() != Some("0");
+        let db_connections = number("YIYONG_DB_CONNECTIONS", (2 * cores).clamp(2, 8), 1 + usize::from(imports), 256)?;
         let import_limits = Limits {
             file: 1024 * 1024 * number("YIYONG_IMPORT_FILE_MIB", 50, 1, 4_096)? as u64,
             inflated: 1024 * 1024 * number("YIYONG_IMPORT_INFLATED_MIB", 1_024, 1, 65_536)? as u64,
@@ -190,7 +192,6 @@ impl Config {
             strings: 1024 * 1024 * number("YIYONG_IMPORT_STRINGS_MIB", 64, 1, 2_048)?,
         };
         Ok(Self {
-            // Whoever imports needs a connection for the import and one to say that it goes on.
             jobs: JobsConfig {
                 workers: number("YIYONG_JOB_WORKERS", 2.min(db_connections - 1), 0, db_connections - 1)?,
                 lease: seconds("YIYONG_JOB_LEASE_SECONDS", 15, 1, 3_600)?,

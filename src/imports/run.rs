@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::cells::{self, Refused};
+use super::cells::{self, Kind, Refused};
 use super::columns::{self, Column, Headers};
 use super::layout::{self, Example, Mapping, Place, Told};
 use super::lines;
@@ -493,7 +493,8 @@ impl<'a> Import<'a> {
             };
             let column = &self.columns[meaning.column];
             let cell = match value {
-                Value::String(text) => Cell::Text(text),
+                // JSON has no formulas: a text is the text.
+                Value::String(text) if column.content != Kind::Words => Cell::Text(text),
                 Value::Number(digits) if meaning.unit.is_some() => Cell::Number(digits.to_string()),
                 other => {
                     column.put(other, &mut row.draft);

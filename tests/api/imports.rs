@@ -366,7 +366,7 @@ fn headers_that_a_caller_maps_and_keeps() {
         let city = host.planted();
         let csv = "人名,归属,民族,联络电话\n甲,zz,汉,15400000003\n";
         let unmapped = city.import("persons", csv.as_bytes(), &[DRY]);
-        assert_eq!(unmapped.body["outcome"], "would_fail");
+        assert_eq!((unmapped.status, &unmapped.body["faults"][0]["code"]), (422, &json!("unknown_column")), "{unmapped:?}");
         let columns = json!({"人名": "姓名", "归属": "organization_code", "民族": null, " 联络电话 ": "phone"});
         let mapping = columns.to_string();
         let mapped = city.import("persons", csv.as_bytes(), &[("mapping", &mapping)]);

@@ -180,7 +180,7 @@ fn delimiters_quotes_and_blank_lines() {
     let counted = all(b"a,b\r\n\r\n\"x\r\ny\",1\r\n,\r\n\r\n\r\nz,2");
     let numbers: Vec<u64> = counted.iter().map(|(number, _)| *number).collect();
     assert_eq!(numbers, [1, 3, 7], "as a spreadsheet counts");
-    assert_eq!(counted[1].1, ["x\ny", "1"]);
+    assert_eq!(counted[1].1, ["x\r\ny", "1"], "and the text is as it was");
 }
 
 #[test]

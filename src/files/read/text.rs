@@ -70,7 +70,7 @@ pub fn decoded(origin: &Origin, encoding: FileEncoding) -> Result<Stream> {
         given: 0,
         made: 0,
         lines: 0,
-        held: false,
+        returns: false,
         ended: false,
     }))
 }
@@ -174,22 +174,9 @@ struct Decoded {
     given: usize,
     made: usize,
     lines: u64,
-    /// A return that may be the first half of a line's end.
-    held: bool,
+    /// Whether lines end with a return as well.
+    returns: bool,
     ended: bool,
-}
-
-/// Makes `\r\n` between two places `\n`, so that whoever counts lines counts one; returns the new end.
-fn one_way_to_end_lines(bytes: &mut [u8], from: usize, to: usize) -> usize {
-    let mut end = from;
-    for i in from..to {
-        if bytes[i] == b'\n' && end > from && bytes[end - 1] == b'\r' {
-            end -= 1;
-        }
-        bytes[end] = bytes[i];
-        end += 1;
-    }
-    end
 }
 
 impl Decoded {
@@ -200,22 +187,22 @@ impl Decoded {
                 self.from = 0;
             }
             let last = self.to == 0;
-            // The first place is for what was held back.
             let (result, read, written) =
-                self.decoder.decode_to_utf8_without_replacement(&self.input[self.from..self.to], &mut self.output[1..=PIECE], last);
+                self.decoder.decode_to_utf8_without_replacement(&self.input[self.from..self.to], &mut self.output[..PIECE], last);
             self.from += read;
-            self.given = usize::from(!self.held);
-            self.output[0] = b'\r';
-            self.made = one_way_to_end_lines(&mut self.output, self.given, 1 + written);
+            self.given = 0;
+            self.made = written;
             self.lines += self.output[self.given..self.made].iter().filter(|byte| **byte == b'\n').count() as u64;
+            if let Some(at) = self.output[..self.made].iter().rposition(|byte| *byte == b'\n').filter(|at| *at > 0) {
+                self.returns = self.output[at - 1] == b'\r';
+            }
             if let DecoderResult::Malformed(..) = result {
                 return Err(through_io(not_in(self.encoding, self.lines + 1)));
             }
-            self.held = !last && self.made > self.given && self.output[self.made - 1] == b'\r';
-            self.made -= usize::from(self.held);
             if last && result == DecoderResult::InputEmpty {
                 self.ended = true;
-                self.output[self.made] = b'\n';
+                // A last row without an end gets one like the others, by which rows are counted.
+                self.output[self.made] = if self.returns { b'\r' } else { b'\n' };
                 self.made += 1;
             }
         }

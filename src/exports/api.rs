@@ -31,7 +31,7 @@ const STALLED: Duration = Duration::from_secs(30);
 
 /// Exports a list: what `GET /{resource}` shows with the same filter, all of it and oldest first.
 ///
-/// The columns are those that an import of the resource takes (`GET /imports/columns/{resource}`), references by code; after
+/// The columns are those that an import of the resource takes (`GET /import-columns/{resource}`), references by code; after
 /// them stand those that only show something, which an import leaves alone. So a file goes out and comes back with
 /// `mode=upsert`, and what nobody touched is unchanged. CSV and XLSX have Chinese headers and labels, or English headers and
 /// codes with `headers=en`; a text that a spreadsheet would take for a formula begins with an apostrophe, which an import

@@ -63,7 +63,7 @@ struct ImportForm {
     /// A JSON object: headers of the file, each with the column that it means, or with null to ignore it.
     #[schema(example = r#"{"联系方式": "phone", "民族": null}"#)]
     mapping: Option<String>,
-    /// A mapping that was saved under `/imports/mappings`, instead of `mapping`.
+    /// A mapping that was saved under `/import-mappings`, instead of `mapping`.
     mapping_name: Option<String>,
 }
 
@@ -528,7 +528,7 @@ pub struct Columns {
     params(("resource" = String, Path, description = "The resource, as in its address.", example = "volunteers")),
     responses((status = 200, description = "The columns.", body = Columns)),
 )]
-#[get("/imports/columns/{resource}")]
+#[get("/import-columns/{resource}")]
 pub async fn columns_of(_caller: Caller, resource: web::Path<String>) -> Result<HttpResponse> {
     let verbs = resource_named(&resource).ok_or_else(Error::not_found)?;
     Ok(HttpResponse::Ok().json(Columns { resource: verbs.name().to_owned(), columns: columns::of(verbs) }))
@@ -561,7 +561,7 @@ const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.
     params(("resource" = String, Path, description = "The resource, as in its address.", example = "volunteers"), TemplateQuery),
     responses((status = 200, description = "The template.", content((Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"), (String = "text/csv")))),
 )]
-#[get("/imports/templates/{resource}")]
+#[get("/import-templates/{resource}")]
 pub async fn template_of(
     request: HttpRequest,
     _caller: Caller,

@@ -91,7 +91,7 @@ impl Row {
     request_body = ImportMappingDraft,
     responses((status = 200, description = "Replaced.", body = ImportMapping), (status = 201, description = "Kept.", body = ImportMapping)),
 )]
-#[put("/imports/mappings/{name}")]
+#[put("/import-mappings/{name}")]
 pub async fn put(
     request: HttpRequest,
     caller: Caller,
@@ -196,7 +196,7 @@ fn check(draft: &ImportMappingDraft, of: &dyn verbs::Verbs) -> Result<()> {
     operation_id = "import_mappings_list", tag = "imports", summary = "我的列映射 / The caller's mappings", params(MappingsQuery),
     responses((status = 200, description = "All of them, two hundred at most.", body = ImportMappings)),
 )]
-#[get("/imports/mappings")]
+#[get("/import-mappings")]
 pub async fn list(request: HttpRequest, caller: Caller, db: web::Data<Db>) -> Result<HttpResponse> {
     let query = Pairs::parse(request.query_string())?.into_json(&filter_shape::<MappingsQuery>())?;
     let query: MappingsQuery = serde_json::from_value(query).map_err(Error::internal)?;
@@ -217,7 +217,7 @@ pub async fn list(request: HttpRequest, caller: Caller, db: web::Data<Db>) -> Re
     params(("name" = String, Path, description = "Its name.")),
     responses((status = 200, description = "The mapping.", body = ImportMapping)),
 )]
-#[get("/imports/mappings/{name}")]
+#[get("/import-mappings/{name}")]
 pub async fn one(caller: Caller, db: web::Data<Db>, name: web::Path<String>) -> Result<HttpResponse> {
     let row = named(&db, caller.actor.id, name.into_inner()).await?.ok_or_else(Error::not_found)?;
     Ok(HttpResponse::Ok().json(row.shown()?))
@@ -229,7 +229,7 @@ pub async fn one(caller: Caller, db: web::Data<Db>, name: web::Path<String>) -> 
     params(("name" = String, Path, description = "Its name.")),
     responses((status = 204, description = "Deleted.")),
 )]
-#[delete("/imports/mappings/{name}")]
+#[delete("/import-mappings/{name}")]
 pub async fn delete(request: HttpRequest, caller: Caller, db: web::Data<Db>, name: web::Path<String>) -> Result<HttpResponse> {
     let name = name.into_inner();
     let user = caller.actor.id;
@@ -263,8 +263,8 @@ pub async fn saved(db: &Db, user: Id, name: &str, resource: &str) -> Result<Mapp
         return Err(Error::field(
             "/mapping_name",
             "unknown_mapping",
-            "您没有此名称的映射；已保存的见 GET /imports/mappings",
-            "you have no mapping of this name; see GET /imports/mappings for those you keep",
+            "您没有此名称的映射；已保存的见 GET /import-mappings",
+            "you have no mapping of this name; see GET /import-mappings for those you keep",
         ));
     };
     if row.resource != resource {

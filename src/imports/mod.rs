@@ -4,6 +4,9 @@
 //! makes. [`crate::files::read`] gives the rows, whatever the format; `layout` finds out how they are laid out, `cells` what a cell
 //! means in its column, `people` who is registered already, and `run` writes what is right. A dry run is the real run rolled
 //! back. What became of each row is kept (`outcomes`), so that it can be looked at, and undone ([`undo`]).
+//!
+//! What is known of files without one (columns, templates, mappings) has addresses beside `/imports` and not below it: there
+//! `/imports/{id}/rows` and `/imports/templates/{resource}` would be the same to a tool that reads the contract.
 
 mod api;
 mod cells;

@@ -385,7 +385,7 @@ fn headers_that_a_caller_maps_and_keeps() {
         assert_eq!(answer.faults(), [("/mapping/a~1b", "wrong_type")]);
 
         // Kept by name, for its owner and this resource alone.
-        let path = "/api/v1/imports/mappings/%E6%B0%91%E6%94%BF%E5%90%8D%E5%86%8C";
+        let path = "/api/v1/import-mappings/%E6%B0%91%E6%94%BF%E5%90%8D%E5%86%8C";
         assert_eq!(city.get(path).status, 404);
         let wrong = city.put(path, &json!({"resource": "persons", "columns": {"a": "colour", "b": "name", "c": "姓名"}}));
         assert_eq!(wrong.faults(), [("/columns/a", "unknown_column"), ("/columns/c", "duplicate_column")]);
@@ -404,8 +404,8 @@ fn headers_that_a_caller_maps_and_keeps() {
         let clerk = host.user("clerk", Role::Clerk, Some("zz"));
         assert_eq!(named(&clerk, "persons").faults(), [("/mapping_name", "unknown_mapping")]);
         assert_eq!((clerk.get(path).status, clerk.delete(path).status), (404, 404));
-        assert_eq!(clerk.get("/api/v1/imports/mappings").body["items"], json!([]));
-        let list = |query: &str| city.get(&format!("/api/v1/imports/mappings{query}")).body["items"].as_array().map(Vec::len);
+        assert_eq!(clerk.get("/api/v1/import-mappings").body["items"], json!([]));
+        let list = |query: &str| city.get(&format!("/api/v1/import-mappings{query}")).body["items"].as_array().map(Vec::len);
         assert_eq!((list(""), list("?resource=persons"), list("?resource=workstations")), (Some(1), Some(1), Some(0)));
         let auditor = host.user("auditor", Role::Auditor, Some("zz"));
         assert_eq!(auditor.put(path, &json!({"resource": "persons", "columns": {"a": "name"}})).status, 403);
@@ -445,7 +445,7 @@ fn every_template_is_accepted_as_it_is() {
         for verbs in registry().iter().filter(|verbs| verbs.importable()) {
             let resource = verbs.name().replace('_', "-");
             for format in ["", "?format=xlsx", "?format=csv"] {
-                let path = format!("/api/v1/imports/templates/{resource}{format}");
+                let path = format!("/api/v1/import-templates/{resource}{format}");
                 let bytes = importer.download(&path);
                 assert_eq!(bytes.starts_with(b"PK"), !format.ends_with("csv"), "{path}");
                 let access = verbs.area() == yiyong::policy::Area::Access;
@@ -456,9 +456,9 @@ fn every_template_is_accepted_as_it_is() {
             }
         }
         assert!(tried > 80, "only {tried}");
-        assert_eq!(importer.get("/api/v1/imports/templates/villages").status, 404);
-        assert_eq!(importer.get("/api/v1/imports/templates/persons?format=ods").code(), "invalid_parameter");
-        let headers = importer.get("/api/v1/imports/templates/persons?format=csv");
+        assert_eq!(importer.get("/api/v1/import-templates/villages").status, 404);
+        assert_eq!(importer.get("/api/v1/import-templates/persons?format=ods").code(), "invalid_parameter");
+        let headers = importer.get("/api/v1/import-templates/persons?format=csv");
         assert!(headers.header("Content-Disposition").is_some_and(|text| text.contains("persons-template.csv")), "{headers:?}");
         assert!(headers.body.as_str().is_some_and(|text| text.starts_with("\u{FEFF}序号,编码,*") && text.contains("示例")), "{headers:?}");
     });
@@ -468,7 +468,7 @@ fn every_template_is_accepted_as_it_is() {
 fn a_template_that_is_filled_in() {
     on_each_database(|host| {
         let city = host.planted();
-        let text = String::from_utf8(city.download("/api/v1/imports/templates/persons?format=csv")).expect("UTF-8");
+        let text = String::from_utf8(city.download("/api/v1/import-templates/persons?format=csv")).expect("UTF-8");
         let header: Vec<&str> = text.lines().next().expect("a header").trim_start_matches('\u{FEFF}').split(',').collect();
         let example: Vec<&str> = text.lines().nth(1).expect("an example").split(',').collect();
         let row = |number: &str, of: &[(&str, &str)]| -> String {
@@ -486,7 +486,7 @@ fn a_template_that_is_filled_in() {
         assert_eq!((answer.status, faults(&answer)), (422, vec![(2, "", "example_row_changed")]), "{answer:?}");
 
         // A workbook's sheets: what is to be filled in comes first, the guide tells each column.
-        let bytes = city.download("/api/v1/imports/templates/workstations");
+        let bytes = city.download("/api/v1/import-templates/workstations");
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(&bytes).expect("written");
         let mut guide = read::open_sheet(file, None, Some("说明"), &Limits::default()).expect("a sheet");

@@ -354,7 +354,7 @@ pub async fn rows(request: HttpRequest, caller: Caller, db: web::Data<Db>, id: w
     let mut items = db
         .read(move |conn| {
             let known = shown::own(conn, actor, id)?;
-            let kept = matches!(known.row.outcome, None | Some(Outcome::Completed | Outcome::CompletedWithFaults | Outcome::Cancelled));
+            let kept = known.row.outcome.is_none_or(Outcome::keeps);
             let undone = !kept || known.row.undone_at.is_some();
             outcomes::page(conn, &vault, id, (outcome, undone), after, limit + 1)
         })
@@ -451,13 +451,18 @@ fn offered(known: &Known, action: Action) -> Result<()> {
         return Ok(());
     }
     let told: Vec<&str> = allowed.into_iter().map(TextEnum::code).collect();
-    let (label_zh, label_en) = action.label();
-    Err(Error::because(
-        Code::StepNotAllowed,
-        format!("此导入当前不能{label_zh}；已结束的导入不能取消，未导入或已撤销的不能再撤销"),
-        format!("you can't {label_en} this import now: one that has ended can't be cancelled, one that kept nothing or is undone can't be undone"),
-    )
-    .with("allowed_actions", told))
+    let (zh, en) = match action {
+        Action::Cancel => {
+            ("导入已经结束，不能再取消；如需收回请撤销", "the import is over and can't be cancelled; undo it to take it back")
+        }
+        _ if !known.state().is_over() => {
+            ("导入尚未结束，不能撤销；请先取消，或等它结束", "the import is not over; cancel it, or wait until it is")
+        }
+        _ if known.row.undone_at.is_some() => ("此导入已经撤销", "the import is undone already"),
+        _ if known.is_being_undone() => ("此导入正在撤销", "the import is being undone"),
+        _ => ("此导入没有新建或修改任何记录，无可撤销", "the import has made and changed nothing, so there is nothing to undo"),
+    };
+    Err(Error::because(Code::StepNotAllowed, zh, en).with("allowed_actions", told))
 }
 
 /// How often a follower is told, at most.

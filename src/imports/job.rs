@@ -131,7 +131,7 @@ fn by_pieces(db: &Db, job: &Job, progress: &Progress, work: &Work, lease_seconds
             import.write(tx, rows.clone())?;
             let piece = import.take_piece();
             outcomes::keep(tx, work.row.id, position, &piece)?;
-            reached(tx, &work.row, import.report(), import.last_row())?;
+            reached(tx, &work.row, import.report(), Some(import.last_row()))?;
             jobs::hold(tx, job, lease_seconds)
         })?;
         position += 1;
@@ -142,8 +142,9 @@ fn by_pieces(db: &Db, job: &Job, progress: &Progress, work: &Work, lease_seconds
     db.write_background(&job.deed(), |tx| ended(tx, job, &work.row, (&report, &found), None))
 }
 
-/// Notes how far an import is.
-fn reached(tx: &mut Tx<'_>, row: &Row, report: &Report, last_row: u64) -> Result<()> {
+/// Notes how far an import is, and up to which row of the file that is kept.
+fn reached(tx: &mut Tx<'_>, row: &Row, report: &Report, last_row: Option<u64>) -> Result<()> {
+    let last_row = last_row.map(|row| i64::try_from(row).unwrap_or(i64::MAX));
     diesel::update(t::table.find(row.id))
         .set((
             t::rows_read.eq(report.rows_read),
@@ -154,7 +155,7 @@ fn reached(tx: &mut Tx<'_>, row: &Row, report: &Report, last_row: u64) -> Result
             t::rows_unchanged.eq(report.rows_unchanged),
             t::rows_failed.eq(report.rows_failed),
             t::faults.eq(serde_json::to_string(&(report.faults_total, &report.faults)).map_err(Error::internal)?),
-            t::last_row.eq(i64::try_from(last_row).unwrap_or(i64::MAX)),
+            last_row.map(|row| t::last_row.eq(row)),
             t::version.eq(t::version + 1),
             t::updated_at.eq(tx.now),
         ))
@@ -167,7 +168,7 @@ fn ended(tx: &mut Tx<'_>, job: &Job, row: &Row, (report, found): (&Report, &Foun
     if let Some(spool) = spool {
         spool.keep(tx, row.id)?;
     }
-    reached(tx, row, report, u64::try_from(row.last_row).unwrap_or_default())?;
+    reached(tx, row, report, None)?;
     diesel::update(t::table.find(row.id))
         .set((
             t::outcome.eq(report.outcome),
@@ -178,7 +179,7 @@ fn ended(tx: &mut Tx<'_>, job: &Job, row: &Row, (report, found): (&Report, &Foun
             t::sheet.eq(found.sheet.clone()),
         ))
         .execute(tx.conn)?;
-    if matches!(report.outcome, Outcome::Completed | Outcome::CompletedWithFaults) {
+    if report.outcome.keeps() {
         noted(tx, row, report);
     }
     jobs::finish(tx, job, JobState::Done, None)
@@ -192,10 +193,13 @@ fn noted(tx: &mut Tx<'_>, row: &Row, report: &Report) {
     tx.audit(Action::Import.code(), "imports", Some(row.id), None, Some(&detail));
 }
 
-/// An import that could not be done at all: its file can't be read to the end, or its owner may do it no longer.
+/// An import that can't be done: its file can't be read to the end, or its owner may do it no longer. Pieces that were kept
+/// before stay.
 pub fn failed(tx: &mut Tx<'_>, job: &Job, error: &Error) -> Result<()> {
+    let row = store::find(tx.conn, job.record_id)?;
+    let outcome = if row.last_row > 0 { Outcome::BrokenOff } else { Outcome::Failed };
     diesel::update(t::table.find(job.record_id))
-        .set((t::outcome.eq(Outcome::Failed), t::finished_at.eq(tx.now), t::version.eq(t::version + 1), t::updated_at.eq(tx.now)))
+        .set((t::outcome.eq(outcome), t::finished_at.eq(tx.now), t::version.eq(t::version + 1), t::updated_at.eq(tx.now)))
         .execute(tx.conn)?;
     jobs::finish(tx, job, JobState::Failed, Some(error))
 }

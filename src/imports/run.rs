@@ -48,10 +48,18 @@ text_enum! {
     Outcome {
         Completed = "completed", "已完成", "completed";
         CompletedWithFaults = "completed_with_faults", "已完成，有跳过的行", "completed, some rows left out";
+        BrokenOff = "broken_off", "未能读完，此前的行已导入", "could not be read to its end; the rows before are imported";
         Failed = "failed", "有错误，未导入", "nothing was imported";
         Cancelled = "cancelled", "已取消", "cancelled";
         WouldComplete = "would_complete", "试运行通过", "a dry run without faults";
         WouldFail = "would_fail", "试运行发现错误", "a dry run that found faults";
+    }
+}
+
+impl Outcome {
+    /// Whether what was written is there.
+    pub fn keeps(self) -> bool {
+        matches!(self, Self::Completed | Self::CompletedWithFaults | Self::BrokenOff | Self::Cancelled)
     }
 }
 
@@ -102,6 +110,8 @@ pub struct Row {
     draft: Map<String, Value>,
     /// References that a JSON file gives by id, as a draft does: for these there is no code to look up.
     by_id: Vec<String>,
+    /// Something of it could not be read: only what else is wrong with it is looked for.
+    spoilt: bool,
 }
 
 impl Row {
@@ -451,14 +461,14 @@ impl<'a> Import<'a> {
                 _ => {}
             }
         }
-        self.kept(Row { number, draft, by_id: Vec::new() }, refusals)
+        self.kept(Row { number, draft, by_id: Vec::new(), spoilt: false }, refusals)
     }
 
     /// An object of a JSON file: its members are columns, by any of their names, or fields as a draft has them.
     fn read_object(&mut self, row: RawRow) -> Option<Row> {
         let number = row.number;
         let Some(Cell::Json(Value::Object(members))) = row.cells.into_iter().next() else { return None };
-        let mut row = Row { number, draft: Map::new(), by_id: Vec::new() };
+        let mut row = Row { number, draft: Map::new(), by_id: Vec::new(), spoilt: false };
         let mut refusals = Vec::new();
         for (name, value) in members {
             let by_id = self.verbs.references().iter().any(|reference| reference.field == name);
@@ -519,23 +529,17 @@ impl<'a> Import<'a> {
     /// The row, if all its cells could be read and its code is new to the file. With cells that could not, its other faults are
     /// told at the same time.
     fn kept(&mut self, row: Row, refusals: Vec<(usize, Refused)>) -> Option<Row> {
-        let (number, draft) = (row.number, &row.draft);
+        let number = row.number;
         if !refusals.is_empty() {
-            let mut others = Vec::new();
-            self.verbs.draft_shape().check(&Value::Object(draft.clone()), "/0", &mut others);
-            let told = |pointer: &str| {
-                let at = |column: &Column| pointer.strip_prefix("/0").is_some_and(|rest| column.is_at(rest));
-                // Codes of other records are not yet ids.
-                self.columns.iter().any(|column| column.refers_to.is_some() && at(column))
-                    || refusals.iter().any(|(i, _)| at(&self.columns[self.header[*i].1]))
-            };
-            others.retain(|fault| !told(&fault.pointer));
+            let known: Vec<usize> = refusals.iter().map(|(i, _)| self.header[*i].1).collect();
             for (i, refused) in refusals {
                 self.fault(number, Some(self.header[i].0.clone()), refused.code, &refused.says);
             }
-            self.tell(std::slice::from_ref(&row), &Error::invalid(others));
-            return None;
+            self.tell_others(&row, &known);
+            // It goes on to where its references are looked up, and no further.
+            return Some(Row { spoilt: true, ..row });
         }
+        let draft = &row.draft;
         if let Some(code) = draft.get("code").and_then(Value::as_str)
             && !self.codes_seen.insert(code)
         {
@@ -544,6 +548,18 @@ impl<'a> Import<'a> {
             return None;
         }
         Some(row)
+    }
+
+    /// Tells what else is wrong with a row that can't be written: not of the columns that are known to be wrong, nor of
+    /// references, whose codes are no ids yet.
+    fn tell_others(&mut self, row: &Row, known: &[usize]) {
+        let mut others = self.verbs.faults(&Value::Object(row.draft.clone()));
+        others.retain(|fault| {
+            let at = |column: &Column| fault.pointer.strip_prefix("/0").is_some_and(|rest| column.is_at(rest));
+            let mut columns = self.columns.iter().enumerate();
+            !columns.any(|(i, column)| (column.refers_to.is_some() || known.contains(&i)) && at(column))
+        });
+        self.tell(std::slice::from_ref(row), &Error::invalid(others));
     }
 
     fn header_of(&self, column: &str) -> Option<String> {
@@ -644,7 +660,10 @@ impl<'a> Import<'a> {
                 }
             }
         }
-        rows.retain(|row| !broken.contains(&row.number));
+        for row in rows.iter().filter(|row| broken.contains(&row.number) && !row.spoilt) {
+            self.tell_others(row, &[]);
+        }
+        rows.retain(|row| !broken.contains(&row.number) && !row.spoilt);
         Ok(())
     }
 
@@ -768,6 +787,10 @@ impl<'a> Import<'a> {
             (false, OnError::Skip, true) => Outcome::CompletedWithFaults,
             (false, OnError::Abort, true) => Outcome::Failed,
         };
+        if self.report.outcome == Outcome::Failed {
+            // They were undone with the others.
+            (self.report.rows_created, self.report.rows_updated) = (0, 0);
+        }
         self.report
     }
 }

@@ -111,13 +111,14 @@ impl Known {
     }
 
     /// Whether its undoing is asked for and not over.
-    fn is_being_undone(&self) -> bool {
+    pub fn is_being_undone(&self) -> bool {
         self.undoing.as_ref().is_some_and(|job| !job.state.is_over())
     }
 
     /// What may be done with it now.
     pub fn offers(&self) -> Vec<Action> {
-        let kept = matches!(self.row.outcome, Some(Outcome::Completed | Outcome::CompletedWithFaults));
+        let wrote = self.row.rows_created + self.row.rows_updated > 0;
+        let kept = wrote && self.row.outcome.is_some_and(Outcome::keeps);
         if !self.state().is_over() {
             vec![Action::Cancel]
         } else if kept && self.row.undone_at.is_none() && !self.is_being_undone() {

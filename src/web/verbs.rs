@@ -91,6 +91,8 @@ pub trait Verbs: Send + Sync {
     fn known_ids(&self, conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>>;
     /// What a record in scope refers to by a field.
     fn refers(&self, conn: &mut AnyConnection, scope: &Scope, id: Id, field: &str) -> Result<Option<Id>>;
+    /// What is wrong with a draft as it stands, by itself; pointers begin with `/0`.
+    fn faults(&self, draft: &Value) -> Vec<Fault>;
     /// New records of an import: all of these, or the faults with pointers that begin with the row's place here.
     fn import_new(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: &[Value]) -> Result<Vec<Id>>;
     /// One row of an import over the record that has its code.
@@ -556,6 +558,12 @@ impl<R: Resource> Verbs for Of<R> {
         let view = R::find(conn, &Self::readable(scope), id)?;
         let shown = serde_json::to_value(&view).map_err(Error::internal)?;
         Ok(shown.get(field).and_then(Value::as_str).and_then(|text| text.parse().ok()))
+    }
+
+    fn faults(&self, draft: &Value) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        self.read_draft(draft, "/0", &mut faults);
+        faults
     }
 
     fn import_new(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: &[Value]) -> Result<Vec<Id>> {

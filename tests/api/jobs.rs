@@ -202,6 +202,70 @@ fn a_file_comes_back_to_be_corrected() {
     });
 }
 
+/// A file that breaks in the middle, of which pieces were kept: they are told, and can be taken back.
+#[test]
+fn what_was_kept_before_a_file_broke_is_told() {
+    on_each_database(|host| {
+        host.planted();
+        let client = host.user("importer", Role::Service, Some("zz"));
+        let mut lines = String::new();
+        for n in 0..1_500 {
+            let team =
+                json!({"code": format!("t{n}"), "organization_code": "zz-dengfeng", "base_kind": "school", "established_on": "2022-05-01"});
+            writeln!(lines, "{team}").expect("written");
+        }
+        lines.push_str("{\"code\":");
+        let whole = client.import("volunteer-teams", lines.as_bytes(), &[]);
+        assert_eq!((whole.status, whole.faults(), total(&client, TEAMS)), (422, vec![("/file", "unreadable_file")], 0), "{whole:?}");
+        let failed = client.get(&format!("{IMPORTS}/{}", whole.body["import_id"].as_str().expect("an id")));
+        assert_eq!((counts(&failed.body), &failed.body["outcome"]), ([0, 0, 0, 0], &json!("failed")), "{failed:?}");
+        let broken = client.import("volunteer-teams", lines.as_bytes(), &[("on_error", "skip")]);
+        assert_eq!(
+            (broken.status, &broken.body["outcome"], counts(&broken.body)),
+            (201, &json!("broken_off"), [1_000, 0, 0, 0]),
+            "{broken:?}"
+        );
+        assert_eq!(broken.body["failure"]["errors"][0]["code"], "unreadable_file", "{broken:?}");
+        assert_eq!(total(&client, TEAMS), 1_000);
+        let path = format!("{IMPORTS}/{}", broken.id());
+        assert_eq!(client.get(&format!("{path}/rows?limit=1")).body["items"][0]["outcome"], "created");
+        assert_eq!((act(&client, &path, "undo").status, total(&client, TEAMS)), (200, 0));
+    });
+}
+
+/// A clerk mends a row once: what is wrong with its cells, its rules and what it refers to comes together.
+#[test]
+fn every_fault_of_a_row_is_told_at_once() {
+    on_each_database(|host| {
+        host.planted();
+        let client = host.user("importer", Role::Service, Some("zz"));
+        let csv = "编码,所属协会编码,姓名,身份证号,手机号,行业,注册日期\n\
+                   v1,zz-nowhere,张三,4.10105E+17,12,海军,6月17日\nv2,zz-nowhere,李四,410105198506170011,12,出租,2022-05-01\n";
+        let refused = client.import("volunteers", csv.as_bytes(), &[]);
+        let mut told: Vec<(u64, &str)> = refused.body["faults"]
+            .as_array()
+            .expect("faults")
+            .iter()
+            .map(|fault| (fault["row"].as_u64().expect("a row"), fault["code"].as_str().expect("a code")))
+            .collect();
+        told.sort_unstable();
+        assert_eq!(
+            told,
+            [
+                (2, "date_without_year"),
+                (2, "destroyed_by_spreadsheet"),
+                (2, "invalid_phone"),
+                (2, "unknown_entry"),
+                (2, "unknown_reference"),
+                (3, "checksum_mismatch"),
+                (3, "invalid_phone"),
+                (3, "unknown_reference"),
+            ],
+            "{refused:?}"
+        );
+    });
+}
+
 /// What was imported by mistake is gone with what was made along with it, and what was changed is as it was.
 #[test]
 fn an_import_is_undone() {

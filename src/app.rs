@@ -142,6 +142,11 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(imports::delete_mapping)
         .service(imports::one)
         .service(exports::as_file)
+        .service(exports::files::create)
+        .service(exports::files::list)
+        .service(exports::files::content)
+        .service(exports::files::cancel)
+        .service(exports::files::one)
         .service(integrity::integrity)
         .service(contract::openapi_json);
 }

@@ -115,6 +115,7 @@ codes! {
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "请求发送过慢", "The request was sent too slowly";
     Internal = "internal", INTERNAL_SERVER_ERROR, "服务内部错误", "Internal error";
     DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "数据库暂时不可用，请稍后再试", "The database is away; try again shortly";
+    StorageFull = "storage_full", INSUFFICIENT_STORAGE, "服务器磁盘已满，未保存任何内容；请联系管理员", "The server's disk is full and nothing was kept; tell its administrator";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "服务繁忙，请稍后再试", "The service is busy; try again shortly";
 }
 
@@ -138,6 +139,15 @@ impl Error {
 
     pub fn because(code: Code, zh: impl Into<String>, en: impl Into<String>) -> Self {
         Self { detail: Some(Says::new(zh, en)), ..Self::new(code) }
+    }
+
+    /// A file of the service's own that could not be written or read.
+    pub fn of_file(error: std::io::Error) -> Self {
+        if error.kind() != std::io::ErrorKind::StorageFull {
+            return Self::internal(error);
+        }
+        log::error!("the disk for temporary files is full");
+        Self::new(Code::StorageFull)
     }
 
     pub fn not_found() -> Self {
@@ -278,6 +288,11 @@ impl From<diesel::result::Error> for Error {
                     Kind::SerializationFailure => Self::new(Code::Overloaded).retry_after(1),
                     Kind::Unknown if what.contains("database is locked") || what.contains("deadlock detected") => {
                         Self::new(Code::Overloaded).retry_after(1)
+                    }
+                    // SQLite's words, and the system's in PostgreSQL's.
+                    Kind::Unknown if what.contains("disk is full") || what.contains("No space left on device") => {
+                        log::error!("the database's disk is full");
+                        Self::new(Code::StorageFull)
                     }
                     _ if crate::db::is_connection_loss(&error) => Self::database_away(),
                     _ => Self::internal(error),

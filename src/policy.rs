@@ -316,7 +316,7 @@ const PAGES_WALK_FROM: f64 = 0.5;
 const SEARCHES_PROBE_FROM: f64 = 0.02;
 /// From this part on, a walk through all pages goes along the list's order once; below, gathering what belongs for each of the
 /// few pages is less.
-const WALKS_PROBE_FROM: f64 = 0.05;
+const WALKS_KEEP_ORDER_FROM: f64 = 0.05;
 /// From this part on, a sum reads the table rather than its index by organization.
 const SUMS_WALK_FROM: f64 = 0.2;
 
@@ -362,7 +362,7 @@ impl Scope {
         let fit = match purpose {
             Purpose::Search if share >= SEARCHES_PROBE_FROM => Fit::Probe,
             Purpose::Page if share >= PAGES_WALK_FROM => Fit::Probe,
-            Purpose::Walk if share >= WALKS_PROBE_FROM => Fit::Probe,
+            Purpose::Walk if share >= WALKS_KEEP_ORDER_FROM => Fit::Walk,
             Purpose::Sum if share >= SUMS_WALK_FROM => Fit::Walk,
             Purpose::Page | Purpose::Search | Purpose::Sum | Purpose::Walk => Fit::Seek,
         };

@@ -237,6 +237,37 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::types::sql::{Instant, Uuid};
 
+    export_files (id) {
+        id -> Uuid,
+        actor_id -> Uuid,
+        resource -> Text,
+        query -> Text,
+        format -> Text,
+        file_name -> Text,
+        organization_id -> Nullable<Uuid>,
+        begun_event_id -> Uuid,
+        rows_written -> BigInt,
+        bytes -> Nullable<BigInt>,
+        created_at -> Instant,
+        finished_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    export_file_pieces (export_file_id, position) {
+        export_file_id -> Uuid,
+        position -> Integer,
+        sealed -> Binary,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
     import_files (import_id, position) {
         import_id -> Uuid,
         position -> Integer,
@@ -1273,6 +1304,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     heroes,
     honours,
     idempotency_keys,
+    export_file_pieces,
+    export_files,
     import_files,
     import_outcomes,
     import_mappings,

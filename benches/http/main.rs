@@ -310,7 +310,7 @@ fn told(memory: Option<Memory>) -> String {
 /// Imports volunteers while somebody reads; returns what the service held at most meanwhile.
 fn import_all(server: &Server, ground: &Ground, cluster: Option<&str>, (world, size): (&World, Size), scripts: &Path) -> Option<Memory> {
     let token = server.sign_in("clerk");
-    let csv = world.csv(&mut StdRng::seed_from_u64(11));
+    let csv = world.csv(0..size.imported, &mut StdRng::seed_from_u64(11));
     let mark = Id::new();
     let reading = |over: &AtomicBool| {
         let mut random = StdRng::seed_from_u64(13);
@@ -328,7 +328,7 @@ fn import_all(server: &Server, ground: &Ground, cluster: Option<&str>, (world, s
     let idle = besides(&mut || std::thread::sleep(Duration::from_secs(5)));
     let mut took = Duration::ZERO;
     let mut importing = None;
-    let busy = besides(&mut || (took, importing) = server.watched(|| import::over_http(server, &token, &csv, size.imported)));
+    let busy = besides(&mut || (took, importing) = server.watched(|| import::over_http(server, &token, csv.as_bytes(), size.imported)));
     let straight = match cluster {
         Some(_) => import::copied(&ground.url, &ground.other, scripts, mark),
         None => Some(import::inserted(Ground::file(&ground.url), Ground::file(&ground.other), mark)),
@@ -345,7 +345,23 @@ fn import_all(server: &Server, ground: &Ground, cluster: Option<&str>, (world, s
     let read = Measured { per_second: f64::NAN, p50: idle, p99: busy };
     let reached = Some((format!("{:.1} × idle", busy / idle), busy <= 3.0 * idle));
     line(ground, "get beside the import, p99: idle, then", (read, None), "≤ 3 × idle", reached);
+    if size.imported >= 1_000_000 {
+        import_workbook(server, ground, world);
+    }
     importing
+}
+
+/// Imports a workbook, and tells what the service held at most.
+fn import_workbook(server: &Server, ground: &Ground, world: &World) {
+    const ROWS: u64 = 100_000;
+    let token = server.sign_in("clerk");
+    let numbers = world.size.imported..world.size.imported + ROWS;
+    let book = import::workbook(&world.csv(numbers, &mut StdRng::seed_from_u64(17)));
+    let (took, held) = server.watched(|| import::over_http(server, &token, &book, ROWS));
+    let took_ms = took.as_secs_f64() * 1_000.0;
+    let http = Measured { per_second: ROWS as f64 / took.as_secs_f64(), p50: took_ms, p99: took_ms };
+    let reached = held.map(|held| (format!("{:.0} MB", held.own), held.own < 300.0));
+    line(ground, "import of a workbook, 100,000 rows", (http, None), "< 300 MB", reached);
 }
 
 /// Exports all volunteers; returns what the service held at most meanwhile.

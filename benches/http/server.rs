@@ -32,6 +32,8 @@ impl Installation {
             ("YIYONG_SIGNING_KEY_FILE", signing.display().to_string()),
             ("YIYONG_DATA_KEY_FILE", data.display().to_string()),
             ("YIYONG_BIND", address.clone()),
+            // A million volunteers are a hundred megabytes of CSV.
+            ("YIYONG_IMPORT_FILE_MIB", "512".to_owned()),
         ];
         Self { folder, environment, address }
     }

@@ -267,6 +267,12 @@ impl Db {
         waiting.block_on(async { Ok((self.pen(true).await?, self.turn().await?)) })
     }
 
+    /// The same for a thread that isn't the event loop's.
+    pub fn long_turn_of_thread(&self) -> Result<Turn> {
+        let waiting = tokio::runtime::Builder::new_current_thread().build().map_err(Error::internal)?;
+        waiting.block_on(self.turn()).map(Turn)
+    }
+
     /// A turn for work on a thread of its own, which goes on for as long as somebody reads what it finds.
     pub async fn long_turn(&self) -> Result<Turn> {
         let until = Instant::now() + self.answer_within;

@@ -62,9 +62,7 @@ const STALLED: Duration = Duration::from_secs(30);
 )]
 #[get("/exports/{resource}")]
 pub async fn as_file(request: HttpRequest, caller: Caller, db: web::Data<Db>, facts: web::Data<Facts>) -> Result<HttpResponse> {
-    let segment = request.match_info().get("resource").unwrap_or_default();
-    let verbs = verbs::named(&segment.replace('-', "_")).ok_or_else(Error::not_found)?;
-    let Asked { export, purpose } = Asked::of(&caller.actor, verbs, request.query_string())?;
+    let Asked { export, purpose } = Asked::of(&caller.actor, resource_of(&request)?, request.query_string())?;
 
     // As many at once as leave connections for everybody else.
     let place = tokio::time::timeout(facts.answer_within, facts.exporting.clone().acquire_owned()).await;
@@ -82,7 +80,7 @@ pub async fn as_file(request: HttpRequest, caller: Caller, db: web::Data<Db>, fa
     let (mut inlet, mut outlet) = pipe(STALLED);
     let (tell, told) = oneshot::channel();
     let rows = Arc::new(AtomicU64::new(0));
-    let name = format!("{}-{}.{}", export.name(), business_today(Instant::now()), export.format.code());
+    let name = file_name(&export);
     let format = export.format;
     let organization_id = export.scope.root();
     let resource = verbs.name();
@@ -138,7 +136,22 @@ async fn ended(recorded: Recorded) -> Result<()> {
     recorded.await.unwrap_or_else(|_| Err(Error::internal("the end of an export was not recorded")))
 }
 
-fn respond(format: Format, name: &str) -> actix_web::HttpResponseBuilder {
+/// The resource that an address names.
+pub fn resource_of(request: &HttpRequest) -> Result<&'static dyn Verbs> {
+    let segment = request.match_info().get("resource").unwrap_or_default();
+    verbs::named(&segment.replace('-', "_")).ok_or_else(|| {
+        let known: Vec<String> = verbs::registry().iter().map(|verbs| verbs.name().replace('_', "-")).collect();
+        let known = known.join(", ");
+        Error::because(Code::NotFound, format!("没有此类记录；可用：{known}"), format!("there is no such resource; known: {known}"))
+    })
+}
+
+pub fn file_name(export: &Export) -> String {
+    format!("{}-{}.{}", export.name(), business_today(Instant::now()), export.format.code())
+}
+
+/// The head of an answer that is a file.
+pub fn respond(format: Format, name: &str) -> actix_web::HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response.content_type(format.media_type());
     response.insert_header(ContentDisposition {

@@ -1,17 +1,21 @@
 //! Exports: what a list shows as a file, streamed from one snapshot in memory that doesn't grow with the number of records.
 //!
 //! The columns are those of an import, so that a file goes out and comes back; after them stand those that only show
-//! something. Who wants an export without a caller who waits for it, such as a job, decides on it with [`Asked::of`], records it
-//! with [`record_begin`] and [`record_end`], and gives [`Export::write`] a file.
+//! something. `GET /exports/{resource}` streams it; `POST` makes a [`job`] of the same, whose file is [`kept`] for a while
+//! and has an address among [`files`].
 
 mod api;
+pub mod files;
+pub(crate) mod job;
+mod kept;
 mod layout;
 mod objects;
 mod pipe;
 mod run;
 mod tables;
 
-pub use api::{Asked, as_file, record_begin, record_end};
+pub use api::{Asked, as_file};
+pub use kept::sweep;
 pub use run::Export;
 
 use crate::types::text_enum;

@@ -187,6 +187,7 @@ pub fn broken(error: impl std::fmt::Display) -> Error {
 
 fn unwritten(error: XlsxError) -> Error {
     match error {
+        XlsxError::IoError(error) => Error::of_file(error),
         XlsxError::MaxStringLengthExceeded => Error::field(
             "/format",
             "text_too_long",

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use serde_json::Value;
 
+pub use self::json::malformed;
 use self::packed::Origin;
 use crate::error::{Code, Error, Result};
 use crate::types::text_enum;
@@ -114,7 +115,7 @@ pub enum Cell {
     Number(String),
     Date(NaiveDate),
     Bool(bool),
-    /// Of a JSON file, whose rows have this one cell: the whole object.
+    /// Of a JSON file, whose rows have this one cell: the whole object. A record that is none is a [`Cell::Text`].
     Json(Value),
     /// What a formula came to that could not be computed: `#REF!`.
     Broken,

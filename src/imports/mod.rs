@@ -11,6 +11,7 @@
 mod api;
 mod cells;
 pub mod columns;
+mod follow;
 pub(crate) mod job;
 mod labels;
 mod layout;
@@ -25,7 +26,8 @@ mod store;
 mod template;
 pub(crate) mod undo;
 
-pub use api::{cancel, columns_of, create, events, list, one, rows, template_of, undo as undo_one};
+pub use api::{columns_of, create, list, one, template_of};
+pub use follow::{cancel, events, rows, undo as undo_one};
 pub use mappings::{delete as delete_mapping, list as list_mappings, one as one_mapping, put as put_mapping};
 pub use returned::file_back;
 pub use run::{Fault, Mode, OnError, Outcome};

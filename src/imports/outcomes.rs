@@ -123,7 +123,7 @@ impl Spool {
             return Ok(());
         }
         let sealed = vault.seal("import_outcomes", "spool", import_id, serde_json::to_vec(piece).map_err(Error::internal)?)?;
-        self.file.write_all(&sealed).map_err(Error::internal)?;
+        self.file.write_all(&sealed).map_err(Error::of_file)?;
         self.lengths.push(sealed.len());
         Ok(())
     }

@@ -11,7 +11,7 @@ use actix_web::http::header::{self, Charset, ContentDisposition, DispositionPara
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use futures_util::stream;
 use rust_xlsxwriter::{Format, Workbook, XlsxError};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::job::Work;
 use super::outcomes::{self, RowOutcome, RowResult};
@@ -29,6 +29,8 @@ use crate::web::verbs;
 
 /// The column that says what is wrong.
 pub const FAULTS: &str = "错误";
+/// Of JSON: where the text of a record stands that is no object, beside what is said of it.
+const AS_IT_WAS: &str = "原文";
 /// Rows of a sheet.
 const SHEET: u32 = 1_048_576;
 /// Results that are looked up at a time.
@@ -205,13 +207,16 @@ impl Out {
                 writer.write_record(None::<&[u8]>).map_err(Error::internal)
             }
             Self::Lines(out) => {
-                let Some(Cell::Json(Value::Object(members))) = row.cells.first() else { return Ok(()) };
-                let mut members = members.clone();
+                let mut members = match row.cells.first() {
+                    Some(Cell::Json(Value::Object(members))) => members.clone(),
+                    Some(Cell::Text(text)) => Map::from_iter([(AS_IT_WAS.to_owned(), text.as_str().into())]),
+                    _ => return Ok(()),
+                };
                 if let Some(said) = said {
                     members.insert(FAULTS.to_owned(), said.into());
                 }
                 serde_json::to_writer(&mut *out, &members).map_err(Error::internal)?;
-                out.write_all(b"\n").map_err(Error::internal)
+                out.write_all(b"\n").map_err(Error::of_file)
             }
             Self::Sheet { book, text: format, rows, .. } => {
                 if *rows == SHEET {
@@ -236,15 +241,18 @@ impl Out {
 
     fn finish(self) -> Result<()> {
         match self {
-            Self::Csv(mut writer) => writer.flush().map_err(Error::internal),
-            Self::Lines(mut out) => out.flush().map_err(Error::internal),
+            Self::Csv(mut writer) => writer.flush().map_err(Error::of_file),
+            Self::Lines(mut out) => out.flush().map_err(Error::of_file),
             Self::Sheet { mut book, mut file, .. } => book.save_to_writer(&mut file).map_err(unwritten),
         }
     }
 }
 
 fn unwritten(error: XlsxError) -> Error {
-    Error::internal(error)
+    match error {
+        XlsxError::IoError(error) => Error::of_file(error),
+        error => Error::internal(error),
+    }
 }
 
 /// A cell as a text that an import reads as the same.

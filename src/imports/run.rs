@@ -15,7 +15,7 @@ use super::outcomes::{KeptRow, Piece, RowOutcome, RowResult};
 use super::people;
 use crate::db::Tx;
 use crate::error::{Code, Error, Language, Result, Says};
-use crate::files::read::{Cell, FileFormat, Found, RawRow, Table};
+use crate::files::read::{Cell, FileFormat, Found, RawRow, Table, malformed};
 use crate::jobs::Rows;
 use crate::policy::Scope;
 use crate::resources::references;
@@ -467,7 +467,14 @@ impl<'a> Import<'a> {
     /// An object of a JSON file: its members are columns, by any of their names, or fields as a draft has them.
     fn read_object(&mut self, row: RawRow) -> Option<Row> {
         let number = row.number;
-        let Some(Cell::Json(Value::Object(members))) = row.cells.into_iter().next() else { return None };
+        let members = match row.cells.into_iter().next() {
+            Some(Cell::Json(Value::Object(members))) => members,
+            Some(Cell::Text(text)) => {
+                self.fault(number, None, "malformed_json", &malformed(&text));
+                return None;
+            }
+            _ => return None,
+        };
         let mut row = Row { number, draft: Map::new(), by_id: Vec::new(), spoilt: false };
         let mut refusals = Vec::new();
         for (name, value) in members {
@@ -711,6 +718,17 @@ impl<'a> Import<'a> {
                     row.draft = draft;
                 }
             }
+            if matches!(error.code, Code::Overloaded | Code::DatabaseUnavailable | Code::StorageFull) {
+                // No row is to blame.
+                return Err(error);
+            }
+            if self.order.mode == Mode::Upsert && error.code == Code::AlreadyExists {
+                let before = rows.len();
+                self.write_over_those_since(tx, &mut rows)?;
+                if rows.len() < before {
+                    continue;
+                }
+            }
             let faulty = self.tell(&rows, &error);
             if faulty.is_empty() {
                 // The database refused without saying which row: only alone can the culprit be found.
@@ -721,6 +739,19 @@ impl<'a> Import<'a> {
                 };
             }
             rows.retain(|row| !faulty.contains(&row.number));
+        }
+        Ok(())
+    }
+
+    /// Rows whose codes are there by now, though they were new a moment ago: another import of the same records was first.
+    fn write_over_those_since(&mut self, tx: &mut Tx<'_>, rows: &mut Vec<Row>) -> Result<()> {
+        let codes: Vec<String> = rows.iter().filter_map(|row| row.text("code")).map(str::to_owned).collect();
+        let since: HashMap<String, Id> = self.verbs.ids_by_code(tx.conn, self.scope, &codes)?.into_iter().collect();
+        for row in std::mem::take(rows) {
+            match row.text("code").and_then(|code| since.get(code)).copied() {
+                Some(id) => self.write_over(tx, id, row)?,
+                None => rows.push(row),
+            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::run::{Fault, Mode, OnError, Outcome, Report, refused};
@@ -10,7 +10,7 @@ use super::store::Row;
 use crate::db::AnyConnection;
 use crate::error::{Error, Language, Result};
 use crate::files::read::{FileCompression, FileEncoding, FileFormat};
-use crate::jobs::{self, Failure, Job, JobKind, JobState, Jobs, Shown};
+use crate::jobs::{self, Job, JobKind, JobState, Jobs, Shown};
 use crate::policy::Action;
 use crate::schema::imports as t;
 use crate::types::{Id, Instant, TextEnum};
@@ -132,10 +132,7 @@ impl Known {
         let row = &self.row;
         let report = report(row)?;
         let at_work = [&self.job, &self.undoing].into_iter().flatten().find(|job| !job.state.is_over());
-        let failure = [&self.undoing, &self.job].into_iter().flatten().find_map(failure_of).map(|failure| {
-            let document = failure.error(language).to_json(language, "", "");
-            json!({"code": document["code"], "detail": document["detail"], "errors": document["errors"]})
-        });
+        let failure = [&self.undoing, &self.job].into_iter().flatten().find_map(Job::failed_with).map(|failure| failure.told(language));
         Ok(ShownImport {
             id: row.id,
             code: row.code.clone(),
@@ -174,7 +171,7 @@ impl Known {
         if self.row.outcome != Some(Outcome::Failed) {
             return Ok(None);
         }
-        let error = match self.job.as_ref().and_then(failure_of) {
+        let error = match self.job.as_ref().and_then(Job::failed_with) {
             Some(failure) => failure.error(language),
             None => refused(&report(&self.row)?),
         };
@@ -183,12 +180,8 @@ impl Known {
 
     /// The refusal that its undoing came to.
     pub fn undo_refusal(&self, language: Language) -> Option<Error> {
-        self.undoing.as_ref().and_then(failure_of).map(|failure| failure.error(language))
+        self.undoing.as_ref().and_then(Job::failed_with).map(|failure| failure.error(language))
     }
-}
-
-fn failure_of(job: &Job) -> Option<Failure> {
-    job.failure.as_deref().and_then(|text| serde_json::from_str(text).ok())
 }
 
 /// What a kept import has come to so far.

@@ -112,7 +112,7 @@ pub fn file(db: &Db, import_id: Id) -> Result<Option<File>> {
             return Ok((position > 0).then_some(file));
         };
         let piece = db.vault().open_bytes("import_files", &column(position), import_id, &sealed)?;
-        file.write_all(&piece).map_err(Error::internal)?;
+        file.write_all(&piece).map_err(Error::of_file)?;
     }
     Ok(None)
 }

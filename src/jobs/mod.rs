@@ -1,4 +1,4 @@
-//! Work that outlives its request and its server: imports, and their undoing.
+//! Work that outlives its request and its server: imports, their undoing, and exports that nobody waits for.
 //!
 //! A job is a row, written in the transaction of the request that asks for it ([`place`]). Each server has a few workers
 //! ([`workers`]); one of them takes the oldest open job by a lease, so that servers share the work. While it runs, the lease is
@@ -6,7 +6,8 @@
 //! with [`hold`] or [`finish`], which fail where the lease is another's by then: whatever two servers believe, one of them
 //! commits.
 //!
-//! On SQLite nobody else can write while a job writes, so nothing is renewed and nobody could take the lease either.
+//! On SQLite nobody else can write while an import writes, so nothing is renewed and nobody could take the lease either; an
+//! export, which only reads, renews its lease there too.
 //! Should a job be done once by one server only, these are the pieces that see to it: the row, the lease, the fence.
 
 mod progress;
@@ -29,6 +30,7 @@ text_enum! {
     JobKind {
         Import = "import", "导入", "import";
         ImportUndo = "import_undo", "撤销导入", "undoing of an import";
+        Export = "export", "导出", "export";
     }
 }
 
@@ -109,6 +111,11 @@ impl Job {
             rolled_back: false,
         }
     }
+
+    /// Why it could not be done, where it could not.
+    pub fn failed_with(&self) -> Option<Failure> {
+        self.failure.as_deref().and_then(|text| serde_json::from_str(text).ok())
+    }
 }
 
 /// Why a job could not be done, as it is kept: the refusal that the request would have got.
@@ -137,6 +144,12 @@ impl From<&Error> for Failure {
 }
 
 impl Failure {
+    /// What a record of the job shows of it.
+    pub fn told(&self, language: Language) -> Value {
+        let document = self.error(language).to_json(language, "", "");
+        serde_json::json!({"code": document["code"], "detail": document["detail"], "errors": document["errors"]})
+    }
+
     /// The refusal as it would have been given.
     pub fn error(&self, language: Language) -> Error {
         let code = Code::ALL.iter().find(|code| code.as_str() == self.code).copied().unwrap_or(Code::Internal);

@@ -13,8 +13,8 @@ use super::{Job, JobKind, JobState, Progress, Shown, claim, finish, give_back, l
 use crate::db::Db;
 use crate::error::{Code, Error, Result};
 use crate::files::read::Limits;
-use crate::imports;
 use crate::types::Id;
+use crate::{exports, imports};
 
 /// How soon a job that another server was asked for is seen here.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -28,7 +28,7 @@ pub struct JobsConfig {
     pub workers: usize,
     /// How long a job is held without a sign of life.
     pub lease: Duration,
-    /// How long the files of imports are kept.
+    /// How long the files of imports and exports are kept.
     pub files_kept: Duration,
     /// How much a file may hold.
     pub file_limits: Limits,
@@ -81,6 +81,10 @@ impl Jobs {
         self.running(job.record_id).map(|progress| progress.shown()).or_else(told)
     }
 
+    pub fn files_kept(&self) -> Duration {
+        self.0.config.files_kept
+    }
+
     pub fn lease_seconds(&self) -> i64 {
         i64::try_from(self.0.config.lease.as_secs()).unwrap_or(i64::MAX).max(1)
     }
@@ -121,10 +125,11 @@ impl Jobs {
             let asked = *self.0.asked.lock().unwrap_or_else(PoisonError::into_inner);
             if swept.is_none_or(|swept: Clock| swept.elapsed() > SWEEP_EVERY) {
                 swept = Some(Clock::now());
-                match imports::sweep(db, self.0.config.files_kept) {
+                let kept = self.0.config.files_kept;
+                match imports::sweep(db, kept).and_then(|of_imports| Ok(of_imports + exports::sweep(db, kept)?)) {
                     Ok(0) => {}
-                    Ok(pieces) => log::info!("{pieces} pieces of files of former imports were swept"),
-                    Err(error) => log::warn!("files of former imports can't be swept: {error}"),
+                    Ok(pieces) => log::info!("{pieces} pieces of files of former imports and exports were swept"),
+                    Err(error) => log::warn!("files of former imports and exports can't be swept: {error}"),
                 }
             }
             match claim(db, self.0.me, self.lease_seconds()) {
@@ -154,10 +159,12 @@ impl Jobs {
             progress.stop();
         }
         let done = {
-            let _heart = db.target().is_postgres().then(|| Heart::start(db, job, &progress, self.0.config.lease));
+            let beats = db.target().is_postgres() || job.kind == JobKind::Export;
+            let _heart = beats.then(|| Heart::start(db, job, &progress, self.0.config.lease));
             let work = || match job.kind {
                 JobKind::Import => imports::job::run(db, job, &progress, self.0.config.file_limits, self.lease_seconds()),
                 JobKind::ImportUndo => imports::undo::run(db, job, &progress),
+                JobKind::Export => exports::job::run(db, job, &progress, self.lease_seconds()),
             };
             catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::internal("a job panicked")))
         };
@@ -180,12 +187,14 @@ impl Jobs {
         }
         let passing = matches!(error.code, Code::Overloaded | Code::DatabaseUnavailable);
         log::warn!("the job {} was not done at attempt {}: {error}", job.id, job.attempts);
-        if passing || (error.code.status().is_server_error() && job.attempts < ATTEMPTS) {
+        let worth_another = error.code.status().is_server_error() && error.code != Code::StorageFull && job.attempts < ATTEMPTS;
+        if passing || worth_another {
             return give_back(db, job, i64::from(1_u32 << job.attempts.clamp(0, 6)));
         }
         db.write_background(&job.deed(), |tx| match job.kind {
             JobKind::Import => imports::job::failed(tx, job, error),
             JobKind::ImportUndo => finish(tx, job, JobState::Failed, Some(error)),
+            JobKind::Export => exports::job::failed(tx, job, error),
         })
     }
 }

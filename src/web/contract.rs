@@ -280,7 +280,7 @@ pub fn finish(document: &mut Value) {
             let is_open =
                 operation.get("security").and_then(Value::as_array).is_some_and(|list| list.is_empty() || list.contains(&json!({})));
             let forms = operation.pointer("/responses/200/content").and_then(Value::as_object).map_or(0, Map::len);
-            let mut statuses = vec!["400", "414", "431", "500", "503"];
+            let mut statuses = vec!["400", "414", "431", "500", "503", "507"];
             if !is_open {
                 statuses.extend(["401", "403"]);
             } else if has_body {

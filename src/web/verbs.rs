@@ -690,7 +690,8 @@ pub fn mount(verbs: &'static dyn Verbs, config: &mut web::ServiceConfig) {
     config.service(collection).service(single);
 }
 
-fn id_of(request: &HttpRequest) -> Result<Id> {
+/// The id in an address.
+pub fn id_of(request: &HttpRequest) -> Result<Id> {
     request.match_info().get("id").and_then(|text| text.parse().ok()).ok_or_else(Error::not_found)
 }
 

@@ -1,13 +1,19 @@
 //! The two trees of migrations: alike, and there and back again; and what the code says of the database is so.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use yiyong::db::{AnyConnection, migrations};
+use yiyong::db::{AnyConnection, Deed, migrations};
+use yiyong::error::Result;
 use yiyong::resources::references::FOREIGN_KEYS;
 
 use crate::hosts::on_each_database;
+
+/// Of a statement.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(QueryableByName, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Key {
@@ -92,14 +98,34 @@ fn five_servers_migrate_at_once() {
             let servers: Vec<_> = (0..5)
                 .map(|_| {
                     scope.spawn(|| {
-                        let mut conn = target.connect(std::time::Duration::from_secs(60)).expect("connected");
+                        let mut conn = target.connect(PATIENCE).expect("connected");
                         migrations::up(&mut conn).map(|steps| steps.len()).expect("migrated")
                     })
                 })
                 .collect();
             servers.into_iter().map(|server| server.join().expect("joined")).sum()
         });
-        assert_eq!(taken, 10, "each of the steps once");
+        assert_eq!(taken, 11, "each of the steps once");
+    });
+}
+
+/// Statements stay planned as they were first: a write that was planned while a table was empty must find a row by its key when
+/// there are many.
+#[test]
+fn a_write_goes_by_the_index_of_an_empty_table() {
+    on_each_database(|host| {
+        if !host.service.db.target().is_postgres() {
+            return;
+        }
+        let asked = "EXPLAIN SELECT body FROM idempotency_keys WHERE actor_id = '01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08' AND key = 'a'";
+        let plan = |conn: &mut AnyConnection| -> Result<String> { Ok(sql::<Text>(asked).load::<String>(conn)?.join("\n")) };
+        diesel::sql_query("VACUUM ANALYZE idempotency_keys")
+            .execute(&mut host.service.db.target().connect(PATIENCE).expect("connected"))
+            .expect("analyzed");
+        let read = host.service.db.run(true, plan).expect("a plan");
+        assert!(read.contains("Seq Scan"), "else there would be nothing to see to: {read}");
+        let written = host.service.db.write_background(&Deed::of_operator("plan"), |tx| plan(tx.conn)).expect("a plan");
+        assert!(written.contains("Index Scan"), "{written}");
     });
 }
 
@@ -113,7 +139,7 @@ fn nobody_else_reads_the_data_folder() {
     let data = folder.path().join("data");
     let config = yiyong::config::Config::from_lookup(|name| (name == "YIYONG_DATA_DIR").then(|| data.display().to_string()));
     let config = config.expect("a configuration");
-    let mut connection = config.target.connect(std::time::Duration::from_secs(60)).expect("SQLite");
+    let mut connection = config.target.connect(PATIENCE).expect("SQLite");
     migrations::up(&mut connection).expect("migrated");
     assert_eq!(mode(&data), 0o700);
     let names = ["yiyong.db", "yiyong.db-wal", "yiyong.db-shm", "signing-key.pem", "data-key"];
@@ -122,6 +148,6 @@ fn nobody_else_reads_the_data_folder() {
     }
     // One that was there before, readable by all, is taken from them.
     std::fs::set_permissions(data.join("yiyong.db"), std::fs::Permissions::from_mode(0o644)).expect("loosened");
-    drop(config.target.connect(std::time::Duration::from_secs(60)).expect("SQLite"));
+    drop(config.target.connect(PATIENCE).expect("SQLite"));
     assert_eq!(mode(&data.join("yiyong.db")), 0o600);
 }

@@ -244,11 +244,23 @@ fn json_lines_and_an_array_as_scripts_make_them() {
         let no_code = json!({"organization_code": "zz", "registered_on": "2022-06-17", "person": {"name": "己"}});
         let answer = city.import("volunteers", no_code.to_string().as_bytes(), &[("mode", "upsert")]);
         assert_eq!(faults(&answer), [(1, "code", "required")]);
-        let broken = city.import("volunteers", b"{\"code\":\"v7\"}\n{\"code\":", &[]);
+        // A line that is no object, or no JSON at all, is a bad row like any other.
+        let good =
+            json!({"code": "v7", "organization_code": "zz", "registered_on": "2022-06-17", "sector": "other", "person": {"name": "庚"}});
+        let lines = format!("{good}\n{{\"code\":\"v8\",\n7\n{{\"code\":\"v9\",\"code\":\"v9\"}}\n");
+        let refused = city.import("volunteers", lines.as_bytes(), &[]);
+        let wrong = [(2, "", "malformed_json"), (3, "", "malformed_json"), (4, "", "malformed_json")];
+        assert_eq!((refused.status, faults(&refused)), (422, wrong.to_vec()), "{refused:?}");
+        let skipped = city.import("volunteers", lines.as_bytes(), &[("on_error", "skip")]);
+        assert_eq!(
+            (skipped.status, &skipped.body["rows_created"], &skipped.body["rows_failed"]),
+            (201, &json!(1), &json!(3)),
+            "{skipped:?}"
+        );
+        // Of an array, what can't be told apart can't be read: a comma is missing.
+        let broken = city.import("volunteers", b"[{\"code\":\"v7\"}{\"code\":\"v8\"}]", &[]);
         assert_eq!(broken.faults(), [("/file", "unreadable_file")]);
         assert!(broken.body["errors"][0]["message"].as_str().is_some_and(|text| text.contains("第 2 条")), "{broken:?}");
-        let twice = city.import("volunteers", b"{\"code\":\"v7\",\"code\":\"v8\"}\n", &[]);
-        assert_eq!(twice.faults(), [("/file", "unreadable_file")]);
     });
 }
 

@@ -197,8 +197,16 @@ fn a_file_comes_back_to_be_corrected() {
         assert_eq!((&line["code"], line["错误"].is_string()), (&json!("y"), true), "{failed}");
         let again = client.import("volunteer-teams", failed.replace("zz-nowhere", "zz-dengfeng").as_bytes(), &[]);
         assert_eq!(counts(&again.body), [1, 0, 0, 0], "{again:?}");
+        // What is no JSON comes back as the text that it was.
+        let refused = client.import("volunteer-teams", b"{\"code\":\"x\",\"code\":\"y\"}\r\n7\r\n", &[]);
+        let (_, failed) = raw(&format!("{IMPORTS}/{}/file", refused.body["import_id"].as_str().expect("an id")));
+        let failed = String::from_utf8(failed).expect("UTF-8");
+        let back: Vec<Value> = failed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let texts: Vec<&Value> = back.iter().map(|line| &line["原文"]).collect();
+        assert_eq!(texts, [&json!("{\"code\":\"x\",\"code\":\"y\"}"), &json!("7")], "{failed}");
+        assert!(back[0]["错误"].as_str().is_some_and(|text| text.contains("重复的键")), "{failed}");
         let audited = host.sign_in("platform", UserKind::Person).get("/api/v1/audit-events?action=export&resource=imports&count=true");
-        assert_eq!(audited.body["total"], 3, "{audited:?}");
+        assert_eq!(audited.body["total"], 4, "{audited:?}");
     });
 }
 
@@ -214,7 +222,8 @@ fn what_was_kept_before_a_file_broke_is_told() {
                 json!({"code": format!("t{n}"), "organization_code": "zz-dengfeng", "base_kind": "school", "established_on": "2022-05-01"});
             writeln!(lines, "{team}").expect("written");
         }
-        lines.push_str("{\"code\":");
+        // An array that nobody has closed.
+        let lines = format!("[{}", lines.trim_end().replace('\n', ","));
         let whole = client.import("volunteer-teams", lines.as_bytes(), &[]);
         assert_eq!((whole.status, whole.faults(), total(&client, TEAMS)), (422, vec![("/file", "unreadable_file")], 0), "{whole:?}");
         let failed = client.get(&format!("{IMPORTS}/{}", whole.body["import_id"].as_str().expect("an id")));
@@ -480,6 +489,48 @@ fn kill_over_and_over(workplace: &Workplace) {
     assert!(interrupted > 0, "no import was ever met in the middle");
     let checked = workplace.run(&["check"], &[]);
     assert!(checked.status.success(), "{checked:?}");
+}
+
+/// A disk that is full: whoever sends too much is told so, nothing of it is kept, and what fits still goes in.
+#[test]
+fn a_full_disk_keeps_nothing_by_halves() {
+    on_a_full_disk(&Workplace::new(None));
+    if let Some(database) = crate::hosts::postgres_database() {
+        on_a_full_disk(&Workplace::new(Some(&database)));
+    }
+}
+
+fn on_a_full_disk(workplace: &Workplace) {
+    assert!(workplace.run(&["migrate"], &[]).status.success());
+    workplace.user("platform", "platform_admin", None);
+    let Some(server) = workplace.serve_on_small_disk(24, &[("YIYONG_MIGRATE_AT_START", "true")]) else {
+        println!("NOT TRIED: no small disk can be made here, so what happens on a full one is not seen");
+        return;
+    };
+    let platform = server.nobody().sign_in("platform", UserKind::Person);
+    let mut parent = Value::Null;
+    for (code, kind) in [("zz", "city_association"), ("zz-dengfeng", "county_association")] {
+        let draft = json!({"code": code, "name": format!("{code} 协会"), "kind": kind, "parent_id": parent});
+        let made = platform.post("/api/v1/organizations", &draft);
+        assert_eq!(made.status, 201, "{made:?}");
+        parent = made.body["id"].clone();
+    }
+    let stored = |path: &str| total(&platform, path);
+    // The file alone is more than the disk holds.
+    let long = format!("code,organization_code,base_kind,established_on\nt1,zz-dengfeng,school,2022-05-01{}\n", " ".repeat(30 << 20));
+    let refused = asked(&platform, "volunteer-teams", &long, "long", &[]);
+    assert_eq!((refused.status, refused.code()), (507, "storage_full"), "{refused:?}");
+    assert_eq!(platform.get(IMPORTS).body["items"], json!([]));
+    if workplace.database.starts_with("sqlite:") {
+        // The file has room, and what would come of it has none.
+        let many = teams("t", 0..60_000);
+        let begun = asked(&platform, "volunteer-teams", &many, "many", &[]);
+        let failed = over(&platform, begun.header("Location").expect("an address"));
+        assert_eq!((&failed.body["state"], &failed.body["failure"]["code"]), (&json!("failed"), &json!("storage_full")), "{failed:?}");
+    }
+    assert_eq!(stored(TEAMS), 0);
+    let small = platform.import("volunteer-teams", teams("t", 0..10).as_bytes(), &[]);
+    assert_eq!((small.status, stored(TEAMS)), (201, 10), "{small:?}");
 }
 
 /// How many teams of a round there are.

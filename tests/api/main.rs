@@ -16,6 +16,7 @@ mod data_key;
 mod database;
 mod doubles;
 mod eligibility;
+mod export_files;
 mod exports;
 mod figures;
 mod headers;

@@ -63,7 +63,38 @@ impl Workplace {
 
     /// Serves, and comes back when the port is open.
     pub fn serve(&self, settings: &[(&str, &str)]) -> Process {
-        let mut child = self.command(&["serve"], settings).spawn().expect("a process");
+        Self::begin(&mut self.command(&["serve"], settings))
+    }
+
+    /// Serves with everything that it writes, but its log, on a disk of so many MiB: what is there of a SQLite file is copied to
+    /// it. `None` where the system lets nobody make one.
+    pub fn serve_on_small_disk(&self, mib: u32, settings: &[(&str, &str)]) -> Option<Process> {
+        let disk = self.folder.path().join("disk");
+        std::fs::create_dir_all(&disk).expect("a folder");
+        let inside = |script: &str| {
+            let usual = self.command(&["serve"], settings);
+            let mut command = Command::new("unshare");
+            command.args(["--user", "--map-root-user", "--mount", "sh", "-ec"]).env_clear();
+            command.envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            command
+                .env("DISK", &disk)
+                .env("SERVER", usual.get_program())
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            if self.database.starts_with("sqlite:") {
+                command.env("DATABASE_URL", format!("sqlite:{}", disk.join("yiyong.db").display()));
+            }
+            command.arg(format!("mount -t tmpfs -o size={mib}m none \"$DISK\"; {script}"));
+            command
+        };
+        let made = inside("true").output().is_ok_and(|output| output.status.success());
+        let script = "cp \"$YIYONG_DATA_DIR\"/yiyong.db* \"$DISK\" 2>/dev/null || true; TMPDIR=\"$DISK\" exec \"$SERVER\" serve";
+        made.then(|| Self::begin(&mut inside(script)))
+    }
+
+    fn begin(command: &mut Command) -> Process {
+        let mut child = command.spawn().expect("a process");
         let log = Arc::new(Mutex::new(String::new()));
         let (tell, told) = std::sync::mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().expect("a pipe"));

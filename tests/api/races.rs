@@ -19,6 +19,51 @@ const TRIES: usize = 16;
 /// Tries of each client until the next pair of disbursements comes.
 const ROUND: usize = 8;
 
+/// Two scripts bring the same records at the same moment, one from the last to the first: each record is there once, neither is
+/// told of a failure, and both hear what became of each row.
+#[test]
+fn two_imports_of_the_same_records_at_once() {
+    const ROWS: usize = 2_500;
+    on_each_database(|host| {
+        let beside = host.is_postgres().then(|| host.beside(&[]));
+        host.planted();
+        let names = ["one", "other"];
+        let clients = names.map(|name| host.user(name, Role::Service, Some("zz")));
+        for (round, on_error) in ["abort", "skip", "abort"].into_iter().enumerate() {
+            let team = |n: usize| format!("r{round}-{n},zz-dengfeng,school,2022-05-01\n");
+            let header = "code,organization_code,base_kind,established_on\n";
+            let files = [(0..ROWS).map(team).collect::<String>(), (0..ROWS).rev().map(team).collect::<String>()];
+            let together = Barrier::new(2);
+            let reports = std::thread::scope(|threads| {
+                let senders: Vec<_> = clients
+                    .iter()
+                    .zip(&files)
+                    .enumerate()
+                    .map(|(place, (client, rows))| {
+                        let server = beside.as_ref().filter(|_| place == 1).unwrap_or(host);
+                        let (client, together) = (client.elsewhere(&server.base), &together);
+                        threads.spawn(move || {
+                            together.wait();
+                            client.import(
+                                "volunteer-teams",
+                                format!("{header}{rows}").as_bytes(),
+                                &[("mode", "upsert"), ("on_error", on_error)],
+                            )
+                        })
+                    })
+                    .collect();
+                senders.into_iter().map(|sender| sender.join().expect("an answer")).collect::<Vec<_>>()
+            });
+            let told = |name: &str| reports.iter().map(|report| report.body[name].as_u64().unwrap_or_default()).sum::<u64>();
+            assert!(reports.iter().all(|report| report.status == 201 && report.body["outcome"] == "completed"), "{on_error}: {reports:?}");
+            assert_eq!([told("rows_created"), told("rows_unchanged"), told("rows_failed")], [ROWS as u64, ROWS as u64, 0], "{reports:?}");
+            let there = clients[0].get("/api/v1/volunteer-teams?count=true&limit=1");
+            assert_eq!(there.body["total"], json!((round + 1) * ROWS));
+        }
+        clean(host);
+    });
+}
+
 /// Two disbursements at a time, a budget with room for one of them, and everybody tries every step on both.
 #[test]
 fn each_step_is_taken_once_and_the_budget_is_kept() {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::delimited::too_long;
 use super::packed::Stream;
 use super::{Cell, Limits, RawRow, out_of_io, unreadable};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Says};
 use crate::web::body;
 
 /// Objects with a line for each.
@@ -36,7 +36,7 @@ impl Lines {
                 return Err(too_long(self.most as u64));
             }
             if !self.line.iter().all(u8::is_ascii_whitespace) {
-                return row(self.number, &self.line).map(Some);
+                return Ok(Some(row(self.number, &self.line)));
             }
         }
     }
@@ -76,7 +76,7 @@ impl Array {
             _ => return Err(wrong(self.number, "")),
         }
         self.take_object()?;
-        row(self.number, &self.object).map(Some)
+        Ok(Some(row(self.number, &self.object)))
     }
 
     /// The next byte that is not space.
@@ -138,14 +138,20 @@ impl Array {
     }
 }
 
-fn row(number: u64, text: &[u8]) -> Result<RawRow> {
-    match body::parse(text) {
-        Ok(value @ Value::Object(_)) => Ok(RawRow { number, cells: vec![Cell::Json(value)] }),
-        Ok(_) => Err(wrong(number, "")),
-        Err(error) => {
-            let says = error.detail.unwrap_or_else(|| error.code.title());
-            Err(unreadable(format!("第 {number} 条记录：{}", says.zh), format!("record {number}: {}", says.en)))
-        }
+/// A record that is no JSON object is one bad row of its file, which goes on after it: it stands in its cell as its text.
+fn row(number: u64, text: &[u8]) -> RawRow {
+    let cell = match body::parse(text) {
+        Ok(value @ Value::Object(_)) => Cell::Json(value),
+        _ => Cell::Text(String::from_utf8_lossy(text.trim_ascii()).into_owned()),
+    };
+    RawRow { number, cells: vec![cell] }
+}
+
+/// What keeps a record's text from being an object.
+pub fn malformed(text: &str) -> Says {
+    match body::parse(text.as_bytes()) {
+        Err(error) => error.detail.unwrap_or_else(|| error.code.title()),
+        Ok(_) => Says::new("此条应为一个完整的 JSON 对象，即 {…}", "this should be one whole JSON object, as {…}"),
     }
 }
 

@@ -1,0 +1,155 @@
+//! Exports that nobody waits for.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use yiyong::auth::UserKind;
+use yiyong::policy::Role;
+
+use crate::exports::{events, much};
+use crate::hosts::{Answer, Client, on_each_database, on_each_database_with};
+
+const FILES: &str = "/api/v1/export-files";
+
+fn asked(client: &Client<'_>, what: &str, key: &str) -> Answer {
+    client.send("POST", &format!("/api/v1/exports/{what}"), &[("Idempotency-Key", key)], None)
+}
+
+fn address(asked: &Answer) -> &str {
+    assert_eq!(asked.status, 202, "{asked:?}");
+    asked.header("Location").expect("an address")
+}
+
+/// The export once it is over.
+fn over(client: &Client<'_>, path: &str) -> Answer {
+    let begun = Instant::now();
+    loop {
+        let answer = client.get(path);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        if !["waiting", "running"].contains(&answer.body["state"].as_str().expect("a state")) {
+            return answer;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(120), "{answer:?}");
+        std::thread::yield_now();
+    }
+}
+
+/// A clerk asks for a large file, goes to lunch and fetches it: it is what the clerk would have got at once.
+#[test]
+fn a_file_is_made_while_nobody_waits() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let count = much(host, &city);
+        let auditor = host.user("auditor", Role::Auditor, Some("zz"));
+        let before = events(&auditor, "inspections").len();
+        for format in ["csv", "xlsx", "ndjson"] {
+            let begun = asked(&city, &format!("inspections?format={format}"), format);
+            let path = address(&begun);
+            assert_eq!((&begun.body["state"], &begun.body["allowed_actions"]), (&json!("waiting"), &json!(["cancel"])), "{begun:?}");
+            // Asked again, it is the same.
+            let again = asked(&city, &format!("inspections?format={format}"), format);
+            assert_eq!((address(&again), again.header("Idempotent-Replayed")), (path, Some("true")));
+            assert_eq!(asked(&city, "inspections?format=csv&year=2022", format).code(), "idempotency_mismatch");
+
+            let done = over(&city, path);
+            assert_eq!(
+                (&done.body["state"], &done.body["rows_written"], &done.body["allowed_actions"]),
+                (&json!("done"), &json!(count), &json!(["download"])),
+                "{done:?}"
+            );
+            let file = city.download(&format!("{path}/content"));
+            assert_eq!(done.body["bytes"], json!(file.len()));
+            let at_once = city.download(&format!("/api/v1/exports/inspections?format={format}"));
+            // A workbook tells when it was made.
+            assert!(if format == "xlsx" { file.starts_with(b"PK") } else { file == at_once }, "{format}");
+        }
+        let told = &events(&auditor, "inspections")[before..];
+        let whole = told.iter().filter(|detail| detail["completed"] == true && detail["rows"] == count).count();
+        assert_eq!((told.len(), whole), (12, 6), "{told:?}");
+
+        // Others' exports are no business of anybody's.
+        let other = host.user("other", Role::Clerk, Some("zz"));
+        let list = city.get(&format!("{FILES}?limit=2"));
+        assert_eq!((list.body["items"].as_array().map(Vec::len), list.body["next_cursor"].is_string()), (Some(2), true), "{list:?}");
+        let rest = city.get(&format!("{FILES}?limit=2&cursor={}", list.body["next_cursor"].as_str().expect("a cursor")));
+        assert_eq!((rest.body["items"][0]["format"].clone(), &rest.body["next_cursor"]), (json!("csv"), &json!(null)), "{rest:?}");
+        let path = format!("{FILES}/{}", list.body["items"][0]["id"].as_str().expect("an id"));
+        assert_eq!(other.get(FILES).body["items"], json!([]));
+        for path in [path.clone(), format!("{path}/content")] {
+            assert_eq!(other.get(&path).status, 404);
+        }
+        assert_eq!(other.send("POST", &format!("{path}/cancel"), &[], None).status, 404);
+        assert_eq!(city.send("POST", &format!("{path}/cancel"), &[], None).code(), "step_not_allowed");
+    });
+}
+
+/// What is wrong with an order is told at once, and nothing waits.
+#[test]
+fn an_order_that_makes_no_sense_is_refused() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let unknown = asked(&city, "heros", "a");
+        assert!(unknown.status == 404 && unknown.body["detail"].as_str().is_some_and(|text| text.contains("heroes")), "{unknown:?}");
+        assert_eq!(asked(&city, "volunteers?format=pdf&colour=red", "b").status, 400);
+        assert_eq!(asked(&city, "volunteers?format=geojson", "c").status, 406);
+        assert_eq!(asked(&city, "persons?identifiers=full", "d").faults(), [("/purpose", "invalid_parameter")]);
+        let family = host.user("family", Role::HeroFamily, Some("zz"));
+        assert_eq!(asked(&family, "users", "e").status, 403);
+        assert_eq!(asked(&host.nobody(), "volunteers", "f").status, 401);
+        assert_eq!(city.get(FILES).body["items"], json!([]));
+    });
+}
+
+/// One server takes the order, another makes the file, either gives it out; and whoever may see the list no longer gets neither.
+#[test]
+fn another_server_makes_the_file_and_rights_are_asked_again() {
+    on_each_database_with(&[("YIYONG_JOB_WORKERS", "0")], |host| {
+        let city = host.planted();
+        let clerk = host.user("clerk", Role::Clerk, Some("zz"));
+        let [first, off, kept, late] = ["1", "2", "3", "4"].map(|key| asked(&clerk, "organizations?sort=code", key));
+        let called_off = clerk.send("POST", &format!("{}/cancel", address(&off)), &[], None);
+        assert_eq!((called_off.status, &called_off.body["state"]), (200, &json!("cancelled")), "{called_off:?}");
+        assert_eq!(clerk.get(&format!("{}/content", address(&first))).code(), "step_not_allowed");
+        {
+            let beside = host.beside(&[]);
+            let done = over(&clerk.elsewhere(&beside.base), address(&first));
+            assert_eq!(done.body["state"], "done", "{done:?}");
+            over(&clerk, address(&kept));
+            over(&clerk, address(&late));
+        }
+        let file = clerk.download(&format!("{}/content", address(&first)));
+        assert_eq!(file, clerk.download("/api/v1/exports/organizations?sort=code"));
+
+        let user = city.get("/api/v1/users?username=clerk").body["items"][0]["id"].clone();
+        let grant = city.get(&format!("/api/v1/role-grants?user_id={}", user.as_str().expect("an id"))).body["items"][0].clone();
+        let grant = format!("/api/v1/role-grants/{}", grant["id"].as_str().expect("an id"));
+        let waiting = asked(&clerk, "organizations?sort=code", "5");
+        assert_eq!(city.delete(&grant).status, 204);
+        let clerk = host.sign_in("clerk", UserKind::Person);
+        assert_eq!(clerk.get(&format!("{}/content", address(&kept))).status, 403);
+        let beside = host.beside(&[]);
+        let refused = over(&clerk.elsewhere(&beside.base), address(&waiting));
+        assert_eq!((&refused.body["state"], &refused.body["failure"]["code"]), (&json!("failed"), &json!("forbidden")), "{refused:?}");
+    });
+}
+
+/// A file that holds whole numbers lies sealed in the database until it is fetched.
+#[test]
+fn a_kept_file_is_sealed() {
+    use diesel::prelude::*;
+    use yiyong::schema::export_file_pieces as pieces;
+    on_each_database(|host| {
+        let city = host.planted();
+        let number = "410105198506170018";
+        let organization = city.get("/api/v1/organizations?code=zz").body["items"][0]["id"].clone();
+        let made = city.post("/api/v1/persons", &json!({"organization_id": organization, "name": "王小明", "id_number": number}));
+        assert_eq!(made.status, 201, "{made:?}");
+        let purpose = "%E6%A0%B8%E5%AF%B9%E8%BA%AB%E4%BB%BD";
+        let begun = asked(&city, &format!("persons?format=ndjson&identifiers=full&purpose={purpose}"), "k");
+        assert_eq!(over(&city, address(&begun)).body["state"], "done");
+        let file = String::from_utf8(city.download(&format!("{}/content", address(&begun)))).expect("UTF-8");
+        assert!(file.contains(number), "{file}");
+        let sealed: Vec<Vec<u8>> = host.service.db.run(true, |conn| Ok(pieces::table.select(pieces::sealed).load(conn)?)).expect("pieces");
+        assert!(!sealed.is_empty() && sealed.iter().all(|piece| !piece.windows(18).any(|window| window == number.as_bytes())));
+    });
+}

@@ -38,8 +38,7 @@ pub fn over_http(server: &Server, token: &str, file: &[u8], rows: u64) -> Durati
     .into_bytes();
     body.extend_from_slice(file);
     body.extend_from_slice(b"\r\n--b0und--\r\n");
-    let headers =
-        [("Content-Type", "multipart/form-data; boundary=b0und"), ("Idempotency-Key", key.as_str()), ("Prefer", "respond-async")];
+    let headers = [("Content-Type", "multipart/form-data; boundary=b0und"), ("Idempotency-Key", key.as_str()), ("Prefer", "respond-async")];
     let message = request("POST", "/api/v1/imports", token, &headers, &body);
     let mut http = server.connect();
     let begun = Instant::now();

@@ -83,7 +83,7 @@ pub async fn as_file(request: HttpRequest, caller: Caller, db: web::Data<Db>, fa
     let name = file_name(&export);
     let format = export.format;
     let organization_id = export.scope.root();
-    let resource = verbs.name();
+    let resource = export.verbs.name();
     let written = rows.clone();
     let source = db.get_ref().clone();
     let thread = std::thread::Builder::new().name("export".into()).spawn(move || {

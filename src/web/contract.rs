@@ -293,7 +293,7 @@ pub fn finish(document: &mut Value) {
             if has_body {
                 statuses.extend(["408", "413", "415", "422", "429"]);
             }
-            if forms > 1 {
+            if forms > 1 || parameters.iter().any(|parameter| parameter["name"] == "format") {
                 statuses.push("406");
             }
             // Whole numbers are told for a purpose, and so often at most; a file may hold less than there is.

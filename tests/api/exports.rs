@@ -339,7 +339,7 @@ fn what_is_asked_for_wrongly_is_told() {
 const NUMBER: &str = "410105199001011234";
 
 /// A valid ID number of the same day with another sequence number.
-fn id_number(sequence: u32) -> String {
+pub fn id_number(sequence: u32) -> String {
     let body = format!("41010519900101{sequence:03}");
     let weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
     let sum: u32 = body.chars().zip(weights).map(|(digit, weight)| digit.to_digit(10).expect("a digit") * weight).sum();

@@ -318,7 +318,7 @@ impl<'a> Client<'a> {
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        request.call().expect("an answer").body_mut().read_to_vec().expect("a file")
+        request.call().expect("an answer").body_mut().with_config().limit(u64::MAX).read_to_vec().expect("a file")
     }
 
     pub fn put(&self, path: &str, body: &Value) -> Answer {

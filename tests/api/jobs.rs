@@ -198,13 +198,13 @@ fn a_file_comes_back_to_be_corrected() {
         let again = client.import("volunteer-teams", failed.replace("zz-nowhere", "zz-dengfeng").as_bytes(), &[]);
         assert_eq!(counts(&again.body), [1, 0, 0, 0], "{again:?}");
         // What is no JSON comes back as the text that it was.
-        let refused = client.import("volunteer-teams", b"{\"code\":\"x\",\"code\":\"y\"}\r\n7\r\n", &[]);
+        let refused = client.import("volunteer-teams", b"{\"code\":\"x\"}\r\n{\"code\":\"x\",\"code\":\"y\"}\r\n7\r\n", &[]);
         let (_, failed) = raw(&format!("{IMPORTS}/{}/file", refused.body["import_id"].as_str().expect("an id")));
         let failed = String::from_utf8(failed).expect("UTF-8");
         let back: Vec<Value> = failed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         let texts: Vec<&Value> = back.iter().map(|line| &line["原文"]).collect();
-        assert_eq!(texts, [&json!("{\"code\":\"x\",\"code\":\"y\"}"), &json!("7")], "{failed}");
-        assert!(back[0]["错误"].as_str().is_some_and(|text| text.contains("重复的键")), "{failed}");
+        assert_eq!(texts, [&json!(null), &json!("{\"code\":\"x\",\"code\":\"y\"}"), &json!("7")], "{failed}");
+        assert!(back[1]["错误"].as_str().is_some_and(|text| text.contains("重复的键")), "{failed}");
         let audited = host.sign_in("platform", UserKind::Person).get("/api/v1/audit-events?action=export&resource=imports&count=true");
         assert_eq!(audited.body["total"], 4, "{audited:?}");
     });
@@ -431,21 +431,28 @@ fn a_killed_server_leaves_no_import_by_halves() {
     }
 }
 
+/// A city with a county, and a clerk of the city called `importer`.
+fn plant(workplace: &Workplace) {
+    assert!(workplace.run(&["migrate"], &[]).status.success());
+    workplace.user("platform", "platform_admin", None);
+    let server = workplace.serve(&[]);
+    let platform = server.nobody().sign_in("platform", UserKind::Person);
+    let mut parent = Value::Null;
+    for (code, kind) in [("zz", "city_association"), ("zz-dengfeng", "county_association")] {
+        let draft = json!({"code": code, "name": format!("{code} 协会"), "kind": kind, "parent_id": parent});
+        let made = platform.post("/api/v1/organizations", &draft);
+        assert_eq!(made.status, 201, "{made:?}");
+        parent = made.body["id"].clone();
+    }
+    workplace.user("importer", "clerk", Some("zz"));
+}
+
 fn kill_over_and_over(workplace: &Workplace) {
     const ROWS: usize = 3_000;
     let kills = std::env::var("YIYONG_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
     let settings = [("YIYONG_MIGRATE_AT_START", "true"), ("YIYONG_LOG", "warn,yiyong=info"), ("YIYONG_JOB_LEASE_SECONDS", "1")];
-    assert!(workplace.run(&["migrate"], &[]).status.success());
-    workplace.user("platform", "platform_admin", None);
+    plant(workplace);
     let mut server = workplace.serve(&settings);
-    let platform = server.nobody().sign_in("platform", UserKind::Person);
-    for (code, parent) in [("zz", None), ("zz-dengfeng", Some("zz"))] {
-        let parent = parent.map(|code| platform.get(&format!("/api/v1/organizations?code={code}")).body["items"][0]["id"].clone());
-        let kind = if parent.is_some() { "county_association" } else { "city_association" };
-        let draft = json!({"code": code, "name": format!("{code} 协会"), "kind": kind, "parent_id": parent});
-        assert_eq!(platform.post("/api/v1/organizations", &draft).status, 201);
-    }
-    workplace.user("importer", "clerk", Some("zz"));
     let first = server.base.clone();
     let mut importer = Client::at(&server.base).sign_in("importer", UserKind::Person).elsewhere(&first);
     let mut random = StdRng::seed_from_u64(11);
@@ -501,36 +508,27 @@ fn a_full_disk_keeps_nothing_by_halves() {
 }
 
 fn on_a_full_disk(workplace: &Workplace) {
-    assert!(workplace.run(&["migrate"], &[]).status.success());
-    workplace.user("platform", "platform_admin", None);
-    let Some(server) = workplace.serve_on_small_disk(24, &[("YIYONG_MIGRATE_AT_START", "true")]) else {
+    plant(workplace);
+    let Some(server) = workplace.serve_on_small_disk(24, &[]) else {
         println!("NOT TRIED: no small disk can be made here, so what happens on a full one is not seen");
         return;
     };
-    let platform = server.nobody().sign_in("platform", UserKind::Person);
-    let mut parent = Value::Null;
-    for (code, kind) in [("zz", "city_association"), ("zz-dengfeng", "county_association")] {
-        let draft = json!({"code": code, "name": format!("{code} 协会"), "kind": kind, "parent_id": parent});
-        let made = platform.post("/api/v1/organizations", &draft);
-        assert_eq!(made.status, 201, "{made:?}");
-        parent = made.body["id"].clone();
-    }
-    let stored = |path: &str| total(&platform, path);
+    let importer = server.nobody().sign_in("importer", UserKind::Person);
     // The file alone is more than the disk holds.
     let long = format!("code,organization_code,base_kind,established_on\nt1,zz-dengfeng,school,2022-05-01{}\n", " ".repeat(30 << 20));
-    let refused = asked(&platform, "volunteer-teams", &long, "long", &[]);
+    let refused = asked(&importer, "volunteer-teams", &long, "long", &[]);
     assert_eq!((refused.status, refused.code()), (507, "storage_full"), "{refused:?}");
-    assert_eq!(platform.get(IMPORTS).body["items"], json!([]));
+    assert_eq!(importer.get(IMPORTS).body["items"], json!([]));
     if workplace.database.starts_with("sqlite:") {
         // The file has room, and what would come of it has none.
         let many = teams("t", 0..60_000);
-        let begun = asked(&platform, "volunteer-teams", &many, "many", &[]);
-        let failed = over(&platform, begun.header("Location").expect("an address"));
+        let begun = asked(&importer, "volunteer-teams", &many, "many", &[]);
+        let failed = over(&importer, begun.header("Location").unwrap_or_else(|| panic!("{begun:?}")));
         assert_eq!((&failed.body["state"], &failed.body["failure"]["code"]), (&json!("failed"), &json!("storage_full")), "{failed:?}");
     }
-    assert_eq!(stored(TEAMS), 0);
-    let small = platform.import("volunteer-teams", teams("t", 0..10).as_bytes(), &[]);
-    assert_eq!((small.status, stored(TEAMS)), (201, 10), "{small:?}");
+    assert_eq!(total(&importer, TEAMS), 0);
+    let small = importer.import("volunteer-teams", teams("t", 0..10).as_bytes(), &[]);
+    assert_eq!((small.status, total(&importer, TEAMS)), (201, 10), "{small:?}");
 }
 
 /// How many teams of a round there are.

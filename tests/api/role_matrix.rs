@@ -231,13 +231,13 @@ fn step_body(resource: &str, action: &str, samples: &Samples) -> Value {
     }
 }
 
-/// Tries an operation and says in a word what came of it.
-fn tried(client: &Client<'_>, method: &str, template: &str, samples: &Samples, import: &str) -> &'static str {
+/// Tries an operation and says in a word what came of it. `others` are ids of what is somebody else's alone, by segment.
+fn tried(client: &Client<'_>, method: &str, template: &str, samples: &Samples, others: &[(&str, String)]) -> &'static str {
     let rest = template.trim_start_matches("/api/v1/");
     let (segment, tail) = rest.split_once('/').unwrap_or((rest, ""));
     let resource = segment.replace('-', "_");
     let sample = samples.0.get(resource.as_str());
-    let id = if segment == "imports" { import } else { sample.map_or("", |(id, _)| id) };
+    let id = others.iter().find(|(of, _)| *of == segment).map(|(_, id)| id).or(sample.map(|(id, _)| id)).map_or("", String::as_str);
     let mut path = template
         .replace("{id}", id)
         .replace("{code}", "four_ones.volunteers")
@@ -300,6 +300,8 @@ fn matrix(host: &Host) -> String {
     let importer = host.sign_in("importer", yiyong::auth::UserKind::Service);
     let csv = b"code,organization_code,base_kind,established_on\nimported,zz-dengfeng,other,2022-06-17\n";
     let import = importer.import("volunteer-teams", csv, &[]).id().to_owned();
+    let export = importer.post("/api/v1/exports/organizations", &Value::Null).id().to_owned();
+    let others = [("imports", import), ("export-files", export)];
 
     let roles: Vec<Role> = Role::ENTRIES.iter().filter_map(|(code, ..)| Role::from_code(code)).collect();
     for role in &roles {
@@ -347,7 +349,7 @@ fn matrix(host: &Host) -> String {
     for (path, method, open) in operations {
         let method = method.to_uppercase();
         let cells: Vec<&str> =
-            callers.iter().map(|(_, client)| if open { "open" } else { tried(client, &method, path, &samples, &import) }).collect();
+            callers.iter().map(|(_, client)| if open { "open" } else { tried(client, &method, path, &samples, &others) }).collect();
         writeln!(text, "| {method} {path} | {} |", cells.join(" | ")).expect("written");
     }
     text

@@ -16,11 +16,26 @@ pub struct Lines {
     line: Vec<u8>,
     number: u64,
     most: usize,
+    begun: bool,
 }
 
 impl Lines {
     pub fn new(text: Stream, limits: &Limits) -> Self {
-        Self { text: BufReader::new(text), line: Vec::new(), number: 0, most: limits.cell }
+        Self { text: BufReader::new(text), line: Vec::new(), number: 0, most: limits.cell, begun: false }
+    }
+
+    /// A file whose first line is no object is something else: one object over many lines, say.
+    fn given(&mut self, row: RawRow) -> Result<RawRow> {
+        match &row.cells[..] {
+            [Cell::Text(text)] if !self.begun => {
+                let says = malformed(text);
+                Err(unreadable(format!("第 {} 条记录：{}", row.number, says.zh), format!("record {}: {}", row.number, says.en)))
+            }
+            _ => {
+                self.begun = true;
+                Ok(row)
+            }
+        }
     }
 
     pub fn next(&mut self) -> Result<Option<RawRow>> {
@@ -36,7 +51,7 @@ impl Lines {
                 return Err(too_long(self.most as u64));
             }
             if !self.line.iter().all(u8::is_ascii_whitespace) {
-                return Ok(Some(row(self.number, &self.line)));
+                return self.given(row(self.number, &self.line)).map(Some);
             }
         }
     }

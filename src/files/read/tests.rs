@@ -196,16 +196,15 @@ fn json_lines_and_arrays() {
     assert_eq!(opened(lines.as_bytes()).expect("a table").found().format, FileFormat::Ndjson);
     assert_eq!(opened(array.as_bytes()).expect("a table").found().format, FileFormat::Json);
     assert!(all(b"[]").is_empty());
-    for wrong in [
-        "{\"a\":1}\n{\"a\"",
-        "{\"a\":1}\n[1]",
-        "[{\"a\":1}",
-        "[{\"a\":1} {\"a\":2}]",
-        "[{\"a\":1},]",
-        "[{\"a\":1}]x",
-        "[{\"a\":1},2]",
-        "{\n\"a\":1}",
-    ] {
+    // Once it is known to be lines of objects, a line that is none is a row of its own.
+    assert_eq!(
+        all(b"{\"a\":1}\n{\"a\"\n [1] \n{}"),
+        [(1, vec!["{\"a\":1}".into()]), (2, vec!["{\"a\"".into()]), (3, vec!["[1]".into()]), (4, vec!["{}".into()])]
+    );
+    assert_eq!(all(b"[{},{\"a\":x},{}]")[1], (2, vec!["{\"a\":x}".into()]));
+    for wrong in
+        ["{\"a\"\n{\"a\":1}", "[{\"a\":1}", "[{\"a\":1} {\"a\":2}]", "[{\"a\":1},]", "[{\"a\":1}]x", "[{\"a\":1},2]", "{\n\"a\":1}"]
+    {
         assert_eq!(refusal(wrong.as_bytes(), &Limits::default()).as_deref(), Some("unreadable_file"), "{wrong}");
     }
 }

@@ -26,7 +26,7 @@ use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::vault::Vault;
 use crate::web::contract::{self, Contract};
-use crate::web::{frame, verbs};
+use crate::web::{frame, handlers, verbs};
 use crate::{audit, auth, eligibility, exports, figures, health, imports, integrity, public, reports, resources};
 
 /// How soon a changed key file counts: a stolen key must be dead within a minute.
@@ -153,7 +153,7 @@ fn annotated(config: &mut ServiceConfig<'_>) {
 
 fn resource_verbs(config: &mut web::ServiceConfig) {
     for verbs in verbs::registry() {
-        verbs::mount(*verbs, config);
+        handlers::mount(*verbs, config);
     }
 }
 

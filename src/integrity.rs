@@ -210,7 +210,7 @@ pub async fn integrity(
     db: web::Data<Db>,
 ) -> Result<HttpResponse> {
     let scope = caller.actor.may(Area::Audit, Action::Read)?;
-    crate::web::verbs::no_parameters(&request)?;
+    crate::web::handlers::no_parameters(&request)?;
     let found = db.read(move |conn| {
         let roots: Vec<Id> = organizations::table.filter(organizations::parent_id.is_null()).select(organizations::id).load(conn)?;
         if !scope.lacks(conn, roots)?.is_empty() {

@@ -17,10 +17,11 @@
 //! | [`ledger`] | what happened to money, in entries that are only added |
 //! | [`integrity`] | what is told twice, compared |
 //! | [`audit`] | who did what, in the transaction of the deed, and the chain that shows if that was changed |
-//! | [`files`] | files of rows, whatever their format |
+//! | [`files`] | files of rows, whatever their format, and how a text stands in a cell |
+//! | [`jobs`] | work that outlives its request, shared by the servers |
 //! | [`imports`] | files into records |
 //! | [`exports`] | lists into files |
-//! | [`files`] | how a text stands in a cell of a spreadsheet |
+//! | [`client`] | `yiyong import`: a file from a script |
 //! | [`demo`] | the records of 2022 as files, and the demonstration that loads them over HTTP |
 //! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
 //! | [`reports`] | figures set into documents |
@@ -59,7 +60,7 @@
 //!
 //! # Where this differs from the first design
 //!
-//! * The six verbs stand once, in [`web::verbs`]; a slice is one file that implements [`web::Resource`]. A patch is
+//! * The six verbs stand once, in [`web::verbs`], and over HTTP in [`web::handlers`]; a slice is one file that implements [`web::Resource`]. A patch is
 //!   merged into the record's own draft and judged whole (RFC 7396), so there are no patch types.
 //! * Requests are checked against the very schemas that the contract publishes ([`web::shape`]), which names all the
 //!   faults at once and keeps the document true.

@@ -2,7 +2,7 @@
 
 mod connection;
 mod pool;
-mod snapshot;
+pub mod snapshot;
 mod write;
 
 pub mod grams;

@@ -267,6 +267,11 @@ impl Db {
         waiting.block_on(async { Ok((self.pen(true).await?, self.turn().await?)) })
     }
 
+    /// A turn, where nobody has to wait for it.
+    pub(super) fn free_turn(&self) -> Option<Turn> {
+        self.turns.clone().try_acquire_owned().ok().map(Turn)
+    }
+
     /// The same for a thread that isn't the event loop's.
     pub fn long_turn_of_thread(&self) -> Result<Turn> {
         let waiting = tokio::runtime::Builder::new_current_thread().build().map_err(Error::internal)?;

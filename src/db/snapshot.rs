@@ -1,12 +1,42 @@
 //! Many reads that see one state of the database.
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
 
 use super::pool::PATIENCE;
 use super::{AnyConnection, Db, each};
 use crate::error::{Code, Error, Result};
 
+/// Of PostgreSQL.
+const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const CUSTOM_PLANS: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
+
+/// The name by which other connections can see what a snapshot sees; SQLite has none.
+pub fn name(conn: &mut AnyConnection) -> Result<Option<String>> {
+    match conn {
+        AnyConnection::Pg(c) => Ok(Some(diesel::select(sql::<Text>("pg_export_snapshot()")).get_result(c)?)),
+        AnyConnection::Sqlite(_) => Ok(None),
+    }
+}
+
 impl Db {
+    /// Reads what the snapshot of this name sees on another connection, if one is free right now.
+    pub fn beside<T>(&self, snapshot: &str, work: impl FnOnce(&mut AnyConnection) -> Result<T>) -> Result<Option<T>> {
+        let Some(_turn) = self.free_turn() else { return Ok(None) };
+        let begin = format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'; {CUSTOM_PLANS}");
+        let mut work = Some(work);
+        self.run_until(std::time::Instant::now() + PATIENCE, false, |conn| {
+            each!(&mut *conn, c => AnsiTransactionManager::begin_transaction_sql(c, &begin))?;
+            let work = work.take().ok_or_else(|| Error::internal("a snapshot was read twice"))?;
+            let result = work(conn);
+            let _ = each!(&mut *conn, c => AnsiTransactionManager::rollback_transaction(c));
+            result
+        })
+        .map(Some)
+    }
+
     /// Reads the database as it stands now, on this thread and for as long as that takes. Nobody who writes waits for it.
     ///
     /// On PostgreSQL each statement is planned for its own values: one that brings thousands of rows is worth a plan.
@@ -16,13 +46,10 @@ impl Db {
             let mut begun = false;
             let done = self.run_until(std::time::Instant::now() + PATIENCE, false, |conn| {
                 let begin = match conn {
-                    AnyConnection::Pg(_) => "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
-                    AnyConnection::Sqlite(_) => "BEGIN",
+                    AnyConnection::Pg(_) => format!("{BEGIN}; {CUSTOM_PLANS}"),
+                    AnyConnection::Sqlite(_) => "BEGIN".to_owned(),
                 };
-                each!(&mut *conn, c => AnsiTransactionManager::begin_transaction_sql(c, begin))?;
-                if let AnyConnection::Pg(c) = conn {
-                    c.batch_execute("SET LOCAL plan_cache_mode = force_custom_plan")?;
-                }
+                each!(&mut *conn, c => AnsiTransactionManager::begin_transaction_sql(c, &begin))?;
                 begun = true;
                 let work = work.take().ok_or_else(|| Error::internal("a snapshot was read twice"))?;
                 let result = work(conn);

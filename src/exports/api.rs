@@ -22,8 +22,9 @@ use crate::policy::{Action, Actor, Area};
 use crate::schema::{audit_events, users};
 use crate::types::{CoordinateSystem, Id, Instant, TextEnum, business_today};
 use crate::web::Sort;
+use crate::web::handlers::deed_of;
 use crate::web::query::Pairs;
-use crate::web::verbs::{self, Verbs, deed_of};
+use crate::web::verbs::{self, Verbs};
 
 /// How long a chunk of 64 KiB may wait for a caller who reads slowly: nobody holds a connection to the database for less than
 /// 2 KiB/s.

@@ -21,8 +21,9 @@ use crate::jobs::{self, Job, JobKind, JobState, Jobs};
 use crate::policy::Action;
 use crate::schema::export_files as t;
 use crate::types::{CoordinateSystem, Id, Instant, TextEnum};
+use crate::web::handlers::{self, deed_of, id_of};
 use crate::web::query::Pairs;
-use crate::web::verbs::{self, deed_of, id_of};
+use crate::web::verbs;
 use crate::web::{Sort, Window};
 
 /// How long a cancelling waits for the export to end.
@@ -197,7 +198,7 @@ pub async fn create(
 pub async fn list(request: HttpRequest, caller: Caller, db: web::Data<Db>, jobs: web::Data<Jobs>) -> Result<HttpResponse> {
     let mut pairs = Pairs::parse(request.query_string())?;
     let window = Window::take(&mut pairs, &Sort::IN_TIME)?;
-    verbs::nothing_else(pairs)?;
+    handlers::nothing_else(pairs)?;
     let actor = caller.actor.id;
     let (known, next_cursor) = db
         .read(move |conn| {
@@ -229,7 +230,7 @@ pub async fn list(request: HttpRequest, caller: Caller, db: web::Data<Db>, jobs:
 )]
 #[get("/export-files/{id}")]
 pub async fn one(request: HttpRequest, caller: Caller, db: web::Data<Db>, jobs: web::Data<Jobs>) -> Result<HttpResponse> {
-    verbs::no_parameters(&request)?;
+    handlers::no_parameters(&request)?;
     let (id, actor) = (id_of(&request)?, caller.actor.id);
     let known = db.read(move |conn| own(conn, actor, id)).await?;
     Ok(HttpResponse::Ok().json(known.shown(&jobs, caller.language)))
@@ -248,7 +249,7 @@ pub async fn one(request: HttpRequest, caller: Caller, db: web::Data<Db>, jobs: 
 )]
 #[get("/export-files/{id}/content")]
 pub async fn content(request: HttpRequest, caller: Caller, db: web::Data<Db>, jobs: web::Data<Jobs>) -> Result<HttpResponse> {
-    verbs::no_parameters(&request)?;
+    handlers::no_parameters(&request)?;
     let (id, actor) = (id_of(&request)?, caller.actor.id);
     let known = db.read(move |conn| own(conn, actor, id)).await?;
     let verbs = verbs::named(&known.row.resource).ok_or_else(Error::not_found)?;
@@ -294,7 +295,7 @@ async fn piece(db: web::Data<Db>, id: Id, position: i32) -> Result<Option<Vec<u8
 )]
 #[post("/export-files/{id}/cancel")]
 pub async fn cancel(request: HttpRequest, caller: Caller, db: web::Data<Db>, jobs: web::Data<Jobs>) -> Result<HttpResponse> {
-    verbs::no_parameters(&request)?;
+    handlers::no_parameters(&request)?;
     let (id, actor) = (id_of(&request)?, caller.actor.id);
     let deed = deed_of(&request, &caller, &[], false)?;
     let reply = db.write(deed, move |tx| {

@@ -16,13 +16,13 @@ use super::Format;
 use super::layout::{Codes, Identified, Layout};
 use super::objects::{GeojsonFile, NdjsonFile};
 use super::tables::{CsvFile, MOST_ROWS, XlsxFile};
-use crate::db::{AnyConnection, Db};
+use crate::db::{AnyConnection, Db, snapshot};
 use crate::error::{Error, Language, Result};
 use crate::files::cells::{Cell, Records, Row};
 use crate::policy::{Purpose, Scope};
 use crate::resources::{persons, references};
 use crate::types::{CoordinateSystem, Id};
-use crate::web::verbs::Verbs;
+use crate::web::verbs::{RecordPage, Verbs};
 use crate::web::{Sort, Window};
 
 /// Records of a page. More would save little: a page takes some ten milliseconds.
@@ -91,24 +91,50 @@ impl Export {
         let asked = self.filter.get("organization_id").and_then(Value::as_str).and_then(|text| text.parse().ok());
         let purpose = if self.filter.get("q").is_some() { Purpose::Search } else { Purpose::Walk };
         let scope = self.scope.fitted(conn, db.tree(), asked, purpose)?;
+        // Where a whole page is found by going along the order, another connection can go along beside this one.
+        let snapshot = if scope.gathers() { None } else { snapshot::name(conn)? };
         let mut remembered = Codes::new();
         let mut window = Some(Window::walk(self.sort, PAGE));
         while let Some(present) = window {
-            let page = self.verbs.records(conn, &scope, &self.filter, &present)?;
-            window = page.next;
-            let mut reader = Reader { layout: &mut layout, remembered: &mut remembered };
-            let (codes, people) = reader.referred(conn, &*page.records)?;
-            let numbers = match &self.revealing {
-                Some(revealing) if !people.is_empty() => persons::numbers(conn, db.vault(), revealing, &people)?,
-                _ => Numbers::new(),
-            };
-            if pages.send(Step::Page(Page { records: page.records, codes, numbers })).is_err() {
-                // The writer has ended, and tells why.
-                return Ok(());
+            let (page, beyond) = self.two_pages(db, conn, &scope, &present, snapshot.as_deref())?;
+            window = page.next.clone();
+            for page in std::iter::once(page).chain(beyond.filter(|_| window.is_some())) {
+                window = page.next;
+                let mut reader = Reader { layout: &mut layout, remembered: &mut remembered };
+                let (codes, people) = reader.referred(conn, &*page.records)?;
+                let numbers = match &self.revealing {
+                    Some(revealing) if !people.is_empty() => persons::numbers(conn, db.vault(), revealing, &people)?,
+                    _ => Numbers::new(),
+                };
+                if pages.send(Step::Page(Page { records: page.records, codes, numbers })).is_err() {
+                    // The writer has ended, and tells why.
+                    return Ok(());
+                }
             }
         }
         let _ = pages.send(Step::End);
         Ok(())
+    }
+
+    /// A page and, where a connection to the database is free just now, the one after it, read at the same time: reading is most
+    /// of an export's work.
+    fn two_pages(
+        &self,
+        db: &Db,
+        conn: &mut AnyConnection,
+        scope: &Scope,
+        window: &Window,
+        snapshot: Option<&str>,
+    ) -> Result<(RecordPage, Option<RecordPage>)> {
+        let read = |conn: &mut AnyConnection, window: &Window| self.verbs.records(conn, scope, &self.filter, window);
+        let Some(snapshot) = snapshot else { return Ok((read(conn, window)?, None)) };
+        std::thread::scope(|threads| {
+            let other = threads.spawn(|| db.beside(snapshot, |conn| read(conn, &window.beyond())));
+            let page = read(conn, window);
+            // What the other can't read is this one's, and told, in its turn.
+            let beyond = other.join().ok().and_then(Result::ok).flatten();
+            Ok((page?, beyond))
+        })
     }
 
     fn take(&self, layout: &mut Layout, out: &mut (dyn Write + Send), pages: &Receiver<Step>, rows: &AtomicU64) -> Result<()> {

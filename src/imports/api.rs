@@ -29,6 +29,7 @@ use crate::policy::Action;
 use crate::schema::imports as t;
 use crate::types::{Id, Instant, TextEnum, business_today, new_code};
 use crate::web::contract::filter_shape;
+use crate::web::handlers;
 use crate::web::query::Pairs;
 use crate::web::verbs::{self, Verbs};
 use crate::web::{Sort, Window, body};
@@ -116,7 +117,7 @@ pub async fn create(
     if let Some(name) = parts.mapping_name.take() {
         parts.mapping = mappings::saved(&db, caller.actor.id, &name, parts.verbs.name()).await?;
     }
-    let deed = verbs::deed_of(&request, &caller, &parts.fingerprint, true)?;
+    let deed = handlers::deed_of(&request, &caller, &parts.fingerprint, true)?;
     let (language, actor) = (caller.language, caller.actor.id);
     let size = parts.file.metadata().map_err(Error::internal)?.len();
     let waits = patience(&request, if size <= SMALL { PATIENCE } else { Duration::ZERO })?;
@@ -276,7 +277,7 @@ pub struct ImportPage {
 pub async fn list(request: HttpRequest, caller: Caller, db: web::Data<Db>, jobs: web::Data<Jobs>) -> Result<HttpResponse> {
     let mut pairs = Pairs::parse(request.query_string())?;
     let window = Window::take(&mut pairs, &Sort::IN_TIME)?;
-    verbs::nothing_else(pairs)?;
+    handlers::nothing_else(pairs)?;
     let actor = caller.actor.id;
     let (known, next_cursor) = db
         .read(move |conn| {

@@ -21,8 +21,8 @@ use crate::jobs::{self, JobKind, Jobs};
 use crate::policy::Action;
 use crate::schema::imports as t;
 use crate::types::{Id, TextEnum};
+use crate::web::handlers;
 use crate::web::query::Pairs;
-use crate::web::verbs;
 
 /// Rows of an import.
 #[derive(Serialize, ToSchema)]
@@ -70,7 +70,7 @@ pub async fn rows(request: HttpRequest, caller: Caller, db: web::Data<Db>, id: w
             0
         })
     });
-    verbs::nothing_else(pairs)?;
+    handlers::nothing_else(pairs)?;
     if !wrong.is_empty() {
         return Err(Error::with_faults(Code::InvalidParameter, wrong));
     }
@@ -105,14 +105,14 @@ pub async fn cancel(
     id: web::Path<String>,
 ) -> Result<HttpResponse> {
     let (id, actor) = (id_of(&id)?, caller.actor.id);
-    verbs::no_parameters(&request)?;
+    handlers::no_parameters(&request)?;
     let known = db.read(move |conn| shown::own(conn, actor, id)).await?;
     offered(&known, Action::Cancel)?;
     match jobs.running(id) {
         // Where it runs here, it is told directly: on SQLite nobody else could write now.
         Some(progress) => progress.cancel(actor),
         None => {
-            let deed = verbs::deed_of(&request, &caller, &[], false)?;
+            let deed = handlers::deed_of(&request, &caller, &[], false)?;
             let reply = db.write(deed, move |tx| {
                 let known = shown::own(tx.conn, actor, id)?;
                 offered(&known, Action::Cancel)?;
@@ -148,10 +148,10 @@ pub async fn undo(
     id: web::Path<String>,
 ) -> Result<HttpResponse> {
     let (id, actor, language) = (id_of(&id)?, caller.actor.id, caller.language);
-    verbs::no_parameters(&request)?;
+    handlers::no_parameters(&request)?;
     let known = db.read(move |conn| shown::own(conn, actor, id)).await?;
     caller.actor.may(resource_named(&known.row.resource).ok_or_else(Error::not_found)?.area(), Action::Import)?;
-    let deed = verbs::deed_of(&request, &caller, &[], false)?;
+    let deed = handlers::deed_of(&request, &caller, &[], false)?;
     let reply = db.write(deed, move |tx| {
         held!(tx.conn, t::table.filter(t::id.eq(id)).select(t::id))?;
         offered(&shown::own(tx.conn, actor, id)?, Action::Undo)?;

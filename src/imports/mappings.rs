@@ -22,7 +22,7 @@ use crate::types::{Id, Instant, TextEnum};
 use crate::web::contract::filter_shape;
 use crate::web::query::Pairs;
 use crate::web::shape::is_hidden;
-use crate::web::{body, verbs};
+use crate::web::{body, handlers, verbs};
 
 /// So many mappings a user keeps, and so many headers each has.
 const MOST: i64 = 200;
@@ -116,7 +116,7 @@ pub async fn put(
     check(&draft, of)?;
     let headers = serde_json::to_string(&draft.columns).map_err(Error::internal)?;
     let raw = serde_json::to_vec(&draft).map_err(Error::internal)?;
-    let deed = verbs::deed_of(&request, &caller, &raw, false)?;
+    let deed = handlers::deed_of(&request, &caller, &raw, false)?;
     let user = caller.actor.id;
     let reply = db
         .write(deed, move |tx| {
@@ -155,7 +155,7 @@ pub async fn put(
             Ok(Reply { status, location: None, etag: None, body, replayed: false })
         })
         .await?;
-    Ok(verbs::respond(reply))
+    Ok(handlers::respond(reply))
 }
 
 /// A mapping is right when each of its columns is one of the resource's, and no two headers mean the same.
@@ -233,7 +233,7 @@ pub async fn one(caller: Caller, db: web::Data<Db>, name: web::Path<String>) -> 
 pub async fn delete(request: HttpRequest, caller: Caller, db: web::Data<Db>, name: web::Path<String>) -> Result<HttpResponse> {
     let name = name.into_inner();
     let user = caller.actor.id;
-    let deed = verbs::deed_of(&request, &caller, &[], false)?;
+    let deed = handlers::deed_of(&request, &caller, &[], false)?;
     let reply = db
         .write(deed, move |tx| {
             let row: Row = t::table.filter(t::user_id.eq(user)).filter(t::name.eq(&name)).select(Row::as_select()).first(tx.conn)?;
@@ -244,7 +244,7 @@ pub async fn delete(request: HttpRequest, caller: Caller, db: web::Data<Db>, nam
             Ok(Reply { status: StatusCode::NO_CONTENT.as_u16(), location: None, etag: None, body: Vec::new(), replayed: false })
         })
         .await?;
-    Ok(verbs::respond(reply))
+    Ok(handlers::respond(reply))
 }
 
 async fn named(db: &Db, user: Id, name: String) -> Result<Option<Row>> {

@@ -24,6 +24,7 @@ use crate::files::guarded;
 use crate::files::read::{Cell, FileFormat, RawRow};
 use crate::policy::Action;
 use crate::types::{Id, TextEnum};
+use crate::web::handlers;
 use crate::web::query::Pairs;
 use crate::web::verbs;
 
@@ -63,14 +64,14 @@ pub async fn file_back(
             return Err(Error::with_faults(Code::InvalidParameter, vec![Fault::new("/rows", "invalid_parameter", says)]));
         }
     };
-    verbs::nothing_else(pairs)?;
+    handlers::nothing_else(pairs)?;
     let known = db.read(move |conn| shown::own(conn, actor, id)).await?;
     if !known.state().is_over() {
         return Err(Error::because(Code::StepNotAllowed, "导入尚未结束，请稍后再取", "the import is not over yet; come again when it is"));
     }
     let verbs = verbs::named(&known.row.resource).ok_or_else(Error::not_found)?;
     let scope = caller.actor.may(verbs.area(), Action::Import)?;
-    let mut deed = verbs::deed_of(&request, &caller, &[], false)?;
+    let mut deed = handlers::deed_of(&request, &caller, &[], false)?;
     deed.once = None;
     let resource = known.row.resource.clone();
     db.write_value(deed, move |tx| {

@@ -19,8 +19,8 @@ use crate::schema::notice_objections;
 use crate::types::{Id, Instant, business_today, text_enum};
 use crate::web::Window;
 use crate::web::contract::filter_shape;
+use crate::web::handlers::{is_known, no_parameters, nothing_else};
 use crate::web::query::Pairs;
-use crate::web::verbs::{is_known, no_parameters, nothing_else};
 
 text_enum! {
     /// Where a notice stands, for the public.

@@ -30,9 +30,10 @@ use crate::types::{
     normalize_phone, text_enum,
 };
 use crate::vault::Vault;
+use crate::web::handlers::{deed_of, respond};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
-use crate::web::verbs::{deed_of, difference, refusal, respond};
+use crate::web::verbs::{difference, refusal};
 use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, body, measured, page, save};
 
 /// Reveals that one user may make in a minute.

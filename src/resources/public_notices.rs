@@ -35,10 +35,11 @@ use crate::error::{Error, Fault, Result, Says};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{notice_objections, public_notice_corrections as c, public_notices as t};
 use crate::types::{Id, Instant, business_today, code_or_new, text_enum};
+use crate::web::handlers::nothing_else;
 use crate::web::query::Pairs;
 use crate::web::resource::{Run, Step};
 use crate::web::shape::Shape;
-use crate::web::verbs::{nothing_else, refusal};
+use crate::web::verbs::refusal;
 use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, save, viewed};
 
 pub use lines::{LineChange, NoticeLine, PublicNoticeLinePage, kept, position_after, take_back};

@@ -98,7 +98,7 @@ fn json_content(schema: Value) -> Value {
     json!({"application/json": {"schema": schema}})
 }
 
-/// Documents what `verbs::mount` mounts.
+/// Documents what `handlers::mount` mounts.
 pub fn describe<R: Resource>(steps: Vec<StepFacts>, document: &mut Value) {
     let segment = R::NAME.replace('_', "-");
     let base = format!("/api/v1/{segment}");

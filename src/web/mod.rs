@@ -4,6 +4,7 @@ pub mod accept;
 pub mod body;
 pub mod contract;
 pub mod frame;
+pub mod handlers;
 pub mod page;
 pub mod query;
 pub mod resource;

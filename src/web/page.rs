@@ -54,6 +54,8 @@ pub struct Window {
     pub limit: i64,
     pub after: Option<Cursor>,
     pub count: bool,
+    /// How many records of the window are left out first: see [`Window::beyond`].
+    pub skip: i64,
     bound: String,
 }
 
@@ -100,23 +102,29 @@ impl Window {
         let digest = Sha256::digest(serde_json::to_vec(&(sort, filter)).unwrap_or_default());
         let bound = URL_SAFE_NO_PAD.encode(&digest[..9]);
         let after = cursor.map(|text| Cursor::decode(&text, &bound)).transpose()?;
-        Ok(Self { sort, limit, after, count, bound })
+        Ok(Self { sort, limit, after, count, skip: 0, bound })
     }
 
     /// A window on the first records, for use inside the service.
     pub fn first(limit: i64) -> Self {
-        Self { sort: Sort::Oldest, limit, after: None, count: false, bound: String::new() }
+        Self { sort: Sort::Oldest, limit, after: None, count: false, skip: 0, bound: String::new() }
     }
 
     /// A window on the first records of a walk through all, within one snapshot.
     pub fn walk(sort: Sort, limit: i64) -> Self {
-        Self { sort, limit, after: None, count: false, bound: String::new() }
+        Self { sort, limit, after: None, count: false, skip: 0, bound: String::new() }
     }
 
     /// The window after a record of this one.
     pub fn after(&self, id: Id, code: &str) -> Self {
         let after = Cursor { id, code: code.to_owned(), bound: self.bound.clone() };
-        Self { after: Some(after), ..self.clone() }
+        Self { after: Some(after), skip: 0, ..self.clone() }
+    }
+
+    /// The window after this one, by whoever doesn't know yet where this one ends: it passes over the records of this one, and not
+    /// for a scope whose pages are gathered.
+    pub fn beyond(&self) -> Self {
+        Self { skip: self.skip + self.fetch(), ..self.clone() }
     }
 
     /// One more row than asked for tells whether there is a next page.
@@ -153,6 +161,9 @@ macro_rules! windowed {
     (in_time $query:expr, $table:ident, $window:expr) => {{
         let window: &$crate::web::Window = $window;
         let mut query = $query.limit(window.fetch());
+        if window.skip > 0 {
+            query = query.offset(window.skip);
+        }
         match window.sort {
             $crate::web::Sort::Oldest | $crate::web::Sort::CodeUp => {
                 if let Some(after) = &window.after {
@@ -171,6 +182,9 @@ macro_rules! windowed {
     ($query:expr, $table:ident, $window:expr) => {{
         let window: &$crate::web::Window = $window;
         let mut query = $query.limit(window.fetch());
+        if window.skip > 0 {
+            query = query.offset(window.skip);
+        }
         match window.sort {
             $crate::web::Sort::Newest => {
                 if let Some(after) = &window.after {

@@ -2,12 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde_json::json;
 use yiyong::auth::UserKind;
 use yiyong::policy::Role;
 
 use crate::exports::{events, id_number, much};
 use crate::hosts::{Answer, Client, on_each_database, on_each_database_with};
+use crate::jobs::{plant, teams};
+use crate::process::Workplace;
 
 const FILES: &str = "/api/v1/export-files";
 
@@ -133,6 +137,48 @@ fn another_server_makes_the_file_and_rights_are_asked_again() {
         let refused = over(&clerk.elsewhere(&beside.base), address(&waiting));
         assert_eq!((&refused.body["state"], &refused.body["failure"]["code"]), (&json!("failed"), &json!("forbidden")), "{refused:?}");
     });
+}
+
+/// How often on each database.
+const KILLS: usize = 4;
+
+/// The server is killed while it makes files: whoever comes after it makes them, and each is whole.
+#[test]
+fn a_killed_server_leaves_no_export_by_halves() {
+    kill_over_and_over(&Workplace::new(None));
+    if let Some(database) = crate::hosts::postgres_database() {
+        kill_over_and_over(&Workplace::new(Some(&database)));
+    }
+}
+
+fn kill_over_and_over(workplace: &Workplace) {
+    const ROWS: usize = 10_000;
+    let settings = [("YIYONG_MIGRATE_AT_START", "true"), ("YIYONG_JOB_LEASE_SECONDS", "1")];
+    plant(workplace);
+    let mut server = workplace.serve(&settings);
+    let first = server.base.clone();
+    let clerk = Client::at(&server.base).sign_in("importer", UserKind::Person).elsewhere(&first);
+    let imported = clerk.import("volunteer-teams", teams("t", 0..ROWS).as_bytes(), &[]);
+    assert_eq!(imported.status, 201, "{imported:?}");
+    let wanted = clerk.download("/api/v1/exports/volunteer-teams");
+    let mut random = StdRng::seed_from_u64(7);
+    let mut interrupted = 0;
+    for round in 0..KILLS {
+        let begun = asked(&clerk.elsewhere(&server.base), "volunteer-teams", &round.to_string());
+        let path = address(&begun).to_owned();
+        let (moment, since) = (Duration::from_millis(random.random_range(0..500)), Instant::now());
+        while since.elapsed() < moment {
+            std::thread::yield_now();
+        }
+        interrupted += usize::from(clerk.elsewhere(&server.base).get(&path).body["state"] != "done");
+        server.kill();
+        server = workplace.serve(&settings);
+        let clerk = clerk.elsewhere(&server.base);
+        let done = over(&clerk, &path);
+        assert_eq!((&done.body["state"], &done.body["rows_written"]), (&json!("done"), &json!(ROWS)), "{round}: {done:?}");
+        assert!(clerk.download(&format!("{path}/content")) == wanted, "{round}");
+    }
+    assert!(interrupted > 0, "no export was ever met in the middle");
 }
 
 /// A file that holds whole numbers lies sealed in the database until it is fetched.

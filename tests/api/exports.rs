@@ -543,6 +543,24 @@ pub fn much(host: &Host, city: &Client<'_>) -> usize {
     count + 1
 }
 
+/// However many pages it takes, and whoever reads them, each record stands once and in its order.
+#[test]
+fn many_pages_are_one_file() {
+    for connections in ["2", "4"] {
+        on_each_database_with(&[("YIYONG_DB_CONNECTIONS", connections)], |host| {
+            let city = host.planted();
+            let count = much(host, &city);
+            for (sort, field) in [("created_at", "id"), ("-code", "code"), ("code", "code")] {
+                let path = format!("/api/v1/exports/inspections?format=ndjson&sort={sort}");
+                let text = String::from_utf8(bytes(&city, &path)).expect("UTF-8");
+                let told: Vec<String> = lines(&text).iter().map(|object| object[field].as_str().expect("a text").to_owned()).collect();
+                let in_order = |pair: &[String]| if sort.starts_with('-') { pair[0] > pair[1] } else { pair[0] < pair[1] };
+                assert!(told.len() == count && told.windows(2).all(in_order), "{sort}: {} of {count}", told.len());
+            }
+        });
+    }
+}
+
 /// One snapshot for all, and nobody waits for it: while a caller takes their time, others write.
 #[test]
 fn a_slow_reader_holds_up_nobody_and_sees_one_moment() {

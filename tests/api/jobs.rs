@@ -21,7 +21,7 @@ const VOLUNTEERS: &str = "/api/v1/volunteers";
 const PERSONS: &str = "/api/v1/persons";
 
 /// Teams as a file: codes with a prefix and numbers.
-fn teams(prefix: &str, numbers: std::ops::Range<usize>) -> String {
+pub fn teams(prefix: &str, numbers: std::ops::Range<usize>) -> String {
     let mut csv = "code,organization_code,base_kind,established_on\n".to_owned();
     for n in numbers {
         writeln!(csv, "{prefix}{n},zz-dengfeng,school,2022-05-01").expect("written");
@@ -432,7 +432,7 @@ fn a_killed_server_leaves_no_import_by_halves() {
 }
 
 /// A city with a county, and a clerk of the city called `importer`.
-fn plant(workplace: &Workplace) {
+pub fn plant(workplace: &Workplace) {
     assert!(workplace.run(&["migrate"], &[]).status.success());
     workplace.user("platform", "platform_admin", None);
     let server = workplace.serve(&[]);

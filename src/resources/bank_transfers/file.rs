@@ -19,7 +19,7 @@ use crate::resources::payee_accounts;
 use crate::schema::{disbursements, payee_accounts as payees, welfare_programmes};
 use crate::types::{Id, TextEnum};
 use crate::web::Resource;
-use crate::web::verbs::{deed_of, no_parameters};
+use crate::web::handlers::{deed_of, no_parameters};
 
 /// The columns, as the banks' upload forms call them.
 const HEADER: [&str; 7] = ["序号", "业务参考号", "收款人户名", "收款账号", "开户银行", "金额（元）", "附言"];

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::policy::{Action, Area};
 use crate::types::{Id, TextEnum, sql, text_enum};
 use crate::web::Resource;
-use crate::web::verbs::no_parameters;
+use crate::web::handlers::no_parameters;
 
 /// Items that are told; more are counted.
 const TOLD: i64 = 200;

@@ -18,7 +18,7 @@ use crate::policy::{Action, Area, Scope};
 use crate::resources::bank_transfer_lines::{BankTransferLine, BankTransferLines, LineState};
 use crate::schema::bank_result_mismatches as m;
 use crate::types::{Id, Instant, TextEnum, business_today, text_enum};
-use crate::web::verbs::{deed_of, no_parameters, respond};
+use crate::web::handlers::{deed_of, no_parameters, respond};
 use crate::web::{Resource, body};
 
 /// The largest file, in bytes.

@@ -13,6 +13,18 @@ use crate::error::{Code, Error, Result};
 const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const CUSTOM_PLANS: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
+/// A planner whose statistics are from before an import takes a page of what came with it for the end of the table, and
+/// gathers, joins and sorts all that is left, page after page.
+const ALONG_THE_ORDER: &str = "SET LOCAL enable_sort = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+
+/// Says that what follows in this snapshot are pages that are found by going along their order.
+pub fn along_the_order(conn: &mut AnyConnection) -> Result<()> {
+    if let AnyConnection::Pg(c) = conn {
+        c.batch_execute(ALONG_THE_ORDER)?;
+    }
+    Ok(())
+}
+
 /// The name by which other connections can see what a snapshot sees; SQLite has none.
 pub fn name(conn: &mut AnyConnection) -> Result<Option<String>> {
     match conn {
@@ -22,10 +34,10 @@ pub fn name(conn: &mut AnyConnection) -> Result<Option<String>> {
 }
 
 impl Db {
-    /// Reads what the snapshot of this name sees on another connection, if one is free right now.
+    /// Reads pages along their order of what the snapshot of this name sees, on another connection, if one is free right now.
     pub fn beside<T>(&self, snapshot: &str, work: impl FnOnce(&mut AnyConnection) -> Result<T>) -> Result<Option<T>> {
         let Some(_turn) = self.free_turn() else { return Ok(None) };
-        let begin = format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'; {CUSTOM_PLANS}");
+        let begin = format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'; {CUSTOM_PLANS}; {ALONG_THE_ORDER}");
         let mut work = Some(work);
         self.run_until(std::time::Instant::now() + PATIENCE, false, |conn| {
             each!(&mut *conn, c => AnsiTransactionManager::begin_transaction_sql(c, &begin))?;

@@ -25,8 +25,8 @@ use crate::types::{CoordinateSystem, Id};
 use crate::web::verbs::{RecordPage, Verbs};
 use crate::web::{Sort, Window};
 
-/// Records of a page. More would save little: a page takes some ten milliseconds.
-const PAGE: i64 = 4_000;
+/// Records of a page. More would save little: a page takes some ten milliseconds. A few pages are in memory at a time.
+const PAGE: i64 = 3_000;
 /// Codes that are remembered from page to page; of what is referred to by few records each, remembering all would be a
 /// memory as large as the export.
 const REMEMBERED: usize = 20_000;
@@ -92,7 +92,11 @@ impl Export {
         let purpose = if self.filter.get("q").is_some() { Purpose::Search } else { Purpose::Walk };
         let scope = self.scope.fitted(conn, db.tree(), asked, purpose)?;
         // Where a whole page is found by going along the order, another connection can go along beside this one.
-        let snapshot = if scope.gathers() { None } else { snapshot::name(conn)? };
+        let mut snapshot = None;
+        if !scope.gathers() {
+            snapshot::along_the_order(conn)?;
+            snapshot = snapshot::name(conn)?;
+        }
         let mut remembered = Codes::new();
         let mut window = Some(Window::walk(self.sort, PAGE));
         while let Some(present) = window {

@@ -45,14 +45,15 @@ impl Pairs {
         for (name, text) in self.0 {
             let Some(schema) = shape.property(&name) else {
                 let known: Vec<&str> = shape.properties().map(|(name, _)| name.as_str()).collect();
-                faults.push(Fault::new(
-                    format!("/{name}"),
-                    "unknown_parameter",
+                let says = if known.is_empty() {
+                    Says::new("此处不用参数，请去掉", "nothing is told by parameters here; leave it out")
+                } else {
                     Says::new(
                         format!("没有此参数；可用：{}", known.join("、")),
                         format!("there is no such parameter; known: {}", known.join(", ")),
-                    ),
-                ));
+                    )
+                };
+                faults.push(Fault::new(format!("/{name}"), "unknown_parameter", says));
                 continue;
             };
             members.insert(name, typed(schema, &text));

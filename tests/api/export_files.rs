@@ -10,7 +10,7 @@ use yiyong::policy::Role;
 
 use crate::exports::{events, id_number, much};
 use crate::hosts::{Answer, Client, on_each_database, on_each_database_with};
-use crate::jobs::{plant, teams};
+use crate::jobs::{over, plant, teams};
 use crate::process::Workplace;
 
 const FILES: &str = "/api/v1/export-files";
@@ -22,20 +22,6 @@ fn asked(client: &Client<'_>, what: &str, key: &str) -> Answer {
 fn address(asked: &Answer) -> &str {
     assert_eq!(asked.status, 202, "{asked:?}");
     asked.header("Location").expect("an address")
-}
-
-/// The export once it is over.
-fn over(client: &Client<'_>, path: &str) -> Answer {
-    let begun = Instant::now();
-    loop {
-        let answer = client.get(path);
-        assert_eq!(answer.status, 200, "{answer:?}");
-        if !["waiting", "running"].contains(&answer.body["state"].as_str().expect("a state")) {
-            return answer;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(120), "{answer:?}");
-        std::thread::yield_now();
-    }
 }
 
 /// A clerk asks for a large file, goes to lunch and fetches it: it is what the clerk would have got at once.

@@ -251,6 +251,7 @@ fn json_lines_and_an_array_as_scripts_make_them() {
         let refused = city.import("volunteers", lines.as_bytes(), &[]);
         let wrong = [(2, "", "malformed_json"), (3, "", "malformed_json"), (4, "", "malformed_json")];
         assert_eq!((refused.status, faults(&refused)), (422, wrong.to_vec()), "{refused:?}");
+        assert_eq!(refused.body["faults"][0]["message"], "JSON 在第 13 列有语法错误");
         let skipped = city.import("volunteers", lines.as_bytes(), &[("on_error", "skip")]);
         assert_eq!(
             (skipped.status, &skipped.body["rows_created"], &skipped.body["rows_failed"]),

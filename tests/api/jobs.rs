@@ -41,8 +41,8 @@ fn asked(client: &Client<'_>, resource: &str, csv: &str, key: &str, fields: &[(&
     client.send("POST", IMPORTS, &headers, Some(body.as_bytes()))
 }
 
-/// The import once it is over.
-fn over(client: &Client<'_>, path: &str) -> Answer {
+/// The import, or another job, once it is over.
+pub fn over(client: &Client<'_>, path: &str) -> Answer {
     let begun = Instant::now();
     loop {
         let answer = client.get(path);

@@ -165,7 +165,11 @@ fn row(number: u64, text: &[u8]) -> RawRow {
 /// What keeps a record's text from being an object.
 pub fn malformed(text: &str) -> Says {
     match body::parse(text.as_bytes()) {
-        Err(error) => error.detail.unwrap_or_else(|| error.code.title()),
+        // Which line it is stands beside what is said.
+        Err(error) => error.detail.map_or_else(
+            || error.code.title(),
+            |says| Says::new(says.zh.replace("第 1 行第", "第"), says.en.replace("line 1 column", "column")),
+        ),
         Ok(_) => Says::new("此条应为一个完整的 JSON 对象，即 {…}", "this should be one whole JSON object, as {…}"),
     }
 }

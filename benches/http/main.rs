@@ -185,7 +185,7 @@ fn main() {
             let ground = Ground::postgres(&cluster);
             memory.push(measure(plan, &ground, Some(&cluster), folder.path()));
             for url in [&ground.url, &ground.other] {
-                administer(&cluster, &format!("DROP DATABASE {}", url.rsplit('/').next().unwrap_or_default()));
+                administer(&cluster, &format!("DROP DATABASE IF EXISTS {}", url.rsplit('/').next().unwrap_or_default()));
             }
         }
         None => println!("\nNo PostgreSQL was found: install a server or set TEST_DATABASE_URL."),

@@ -40,7 +40,8 @@ impl Db {
         let begin = format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot}'; {CUSTOM_PLANS}; {ALONG_THE_ORDER}");
         let mut work = Some(work);
         self.run_until(std::time::Instant::now() + PATIENCE, false, |conn| {
-            each!(&mut *conn, c => AnsiTransactionManager::begin_transaction_sql(c, &begin))?;
+            // Where the snapshot has gone, the transaction is begun all the same, unknown to diesel: such a connection is given up.
+            each!(&mut *conn, c => AnsiTransactionManager::begin_transaction_sql(c, &begin)).map_err(|_| Error::database_away())?;
             let work = work.take().ok_or_else(|| Error::internal("a snapshot was read twice"))?;
             let result = work(conn);
             let _ = each!(&mut *conn, c => AnsiTransactionManager::rollback_transaction(c));

@@ -91,9 +91,10 @@ impl Export {
         let asked = self.filter.get("organization_id").and_then(Value::as_str).and_then(|text| text.parse().ok());
         let purpose = if self.filter.get("q").is_some() { Purpose::Search } else { Purpose::Walk };
         let scope = self.scope.fitted(conn, db.tree(), asked, purpose)?;
-        // Where a whole page is found by going along the order, another connection can go along beside this one.
+        // Where a whole page is found by going along the order, another connection can go along beside this one. What a search
+        // finds is found by an index of its own.
         let mut snapshot = None;
-        if !scope.gathers() {
+        if purpose == Purpose::Walk && !scope.gathers() {
             snapshot::along_the_order(conn)?;
             snapshot = snapshot::name(conn)?;
         }

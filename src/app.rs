@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt, scope};
 
+use crate::attachments::AttachmentLimits;
 use crate::audit::refusals::Refusals;
 use crate::audit::seal;
 use crate::auth::{Auth, AuthConfig};
@@ -24,10 +25,11 @@ use crate::error::Result;
 use crate::files::read::Limits;
 use crate::jobs::Jobs;
 use crate::metrics::Metrics;
+use crate::storage::Storage;
 use crate::vault::Vault;
 use crate::web::contract::{self, Contract};
 use crate::web::{frame, handlers, verbs};
-use crate::{audit, auth, eligibility, exports, figures, health, imports, integrity, public, reports, resources};
+use crate::{attachments, audit, auth, eligibility, exports, figures, health, imports, integrity, public, reports, resources};
 
 /// How soon a changed key file counts: a stolen key must be dead within a minute.
 const KEYS_READ_EVERY: Duration = Duration::from_secs(30);
@@ -47,6 +49,9 @@ pub struct Facts {
     pub exporting: Arc<Semaphore>,
     /// Exports with whole numbers that one user may make.
     pub full_exports_an_hour: i64,
+    pub attachment_limits: AttachmentLimits,
+    /// Held by who paints a picture anew.
+    pub painting: Semaphore,
     pub answer_within: Duration,
     head_within: Duration,
     draining: AtomicBool,
@@ -67,6 +72,7 @@ pub struct Service {
     pub jobs: web::Data<Jobs>,
     facts: web::Data<Facts>,
     contract: web::Data<Contract>,
+    storage: web::Data<Storage>,
     allowed_origins: Arc<Vec<String>>,
 }
 
@@ -101,13 +107,20 @@ impl Service {
                 verifying: Semaphore::new(1),
                 exporting: Arc::new(Semaphore::new((config.db_connections as usize / 2).max(1))),
                 full_exports_an_hour: config.full_exports_an_hour,
+                attachment_limits: config.attachment_limits,
+                painting: Semaphore::new(1),
                 answer_within: config.answer_within,
                 head_within: config.head_within,
                 draining: AtomicBool::new(false),
             }),
             contract: web::Data::new(Contract(document())),
+            storage: web::Data::new(Storage::open(&config.storage)?),
             allowed_origins: Arc::new(config.allowed_origins.clone()),
         })
+    }
+
+    pub fn storage(&self) -> &Storage {
+        &self.storage
     }
 }
 
@@ -115,6 +128,7 @@ impl Service {
 fn annotated(config: &mut ServiceConfig<'_>) {
     auth::mount(config);
     public::mount(config);
+    attachments::mount(config);
     config
         .service(resources::persons::reveal)
         .service(resources::bank_transfers::file::file)
@@ -175,6 +189,7 @@ pub fn document() -> Value {
         {"name": "audit", "description": "审计日志的校验 / Proof that the audit log is whole"},
         {"name": "imports", "description": "导入 / Files in"},
         {"name": "exports", "description": "导出 / Files out"},
+        {"name": "attachments", "description": "附件 / Files that belong to records"},
         {"name": "figures", "description": "指标与报告 / Figures and the report, each linked to its records"},
         {"name": "public", "description": "公众可读，无需登录 / For anybody, without a token"},
         {"name": "service", "description": "运行状态 / The service itself"},
@@ -199,10 +214,22 @@ fn cors(origins: &[String]) -> Cors {
             header::ACCEPT_LANGUAGE,
             header::IF_MATCH,
             header::IF_NONE_MATCH,
+            header::RANGE,
+            header::IF_RANGE,
             header::HeaderName::from_static("idempotency-key"),
             header::HeaderName::from_static("x-request-id"),
         ])
-        .expose_headers(["Content-Disposition", "ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Idempotent-Replayed"])
+        .expose_headers([
+            "Content-Disposition",
+            "ETag",
+            "Link",
+            "Location",
+            "Accept-Ranges",
+            "Content-Range",
+            "Retry-After",
+            "X-Request-Id",
+            "Idempotent-Replayed",
+        ])
         .max_age(3600);
     for origin in origins {
         cors = cors.allowed_origin(origin);
@@ -234,6 +261,7 @@ pub async fn serve_until_told(
         }
     });
     actix_web::rt::spawn(keep_the_log(service.clone()));
+    actix_web::rt::spawn(attachments::keep_clean(service.clone()));
     let at_work = service.jobs.start(&service.db);
     let server = serve(service, listener, workers, connections_to_database)?;
     let handle = server.handle();
@@ -285,6 +313,7 @@ pub fn serve(service: Service, listener: TcpListener, workers: usize, connection
             .app_data(service.jobs.clone())
             .app_data(service.facts.clone())
             .app_data(service.contract.clone())
+            .app_data(service.storage.clone())
             .into_utoipa_app()
             .service(scope::scope("/api/v1").configure(annotated).map(|scope| scope.configure(resource_verbs)))
             .configure(at_the_root)

@@ -9,10 +9,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use crate::attachments::AttachmentLimits;
 use crate::auth::Keys;
 use crate::db::Target;
 use crate::files::read::Limits;
 use crate::jobs::JobsConfig;
+use crate::storage::{BucketKind, StorageConfig};
 
 /// Everything that can be set, with the default and what it is for: the README's table is made from this.
 pub const SETTINGS: &[(&str, &str, &str)] = &[
@@ -73,6 +75,28 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("YIYONG_IMPORT_STYLES", "65536", "cell styles of a workbook"),
     ("YIYONG_IMPORT_STRINGS_MIB", "64", "the texts of a workbook's cells, which are held in memory, in MiB"),
     ("YIYONG_FULL_EXPORTS_AN_HOUR", "20", "how many exports with whole ID numbers and phones one user may make in an hour"),
+    (
+        "YIYONG_STORAGE_URL",
+        "file:<data>/attachments",
+        "where attachments lie: `file:<folder>`, `s3://<bucket>/<folder>`, `oss://…` (Alibaba Cloud) or `cos://…` (Tencent Cloud); servers that share a database must share it",
+    ),
+    (
+        "YIYONG_STORAGE_ENDPOINT",
+        "",
+        "address of the object store, as in `https://oss-cn-zhengzhou.aliyuncs.com`; `s3://` without it is Amazon's",
+    ),
+    ("YIYONG_STORAGE_REGION", "us-east-1", "region of an `s3://` storage"),
+    ("YIYONG_STORAGE_KEY_ID", "", "access key id of the object store"),
+    ("YIYONG_STORAGE_SECRET_FILE", "", "file with the access key's secret"),
+    ("YIYONG_ATTACHMENT_MIB", "20", "the largest file that may be attached, in MiB"),
+    (
+        "YIYONG_ATTACHMENT_MEGAPIXELS",
+        "50",
+        "the largest picture that may be attached, in million pixels; one takes about eight bytes of memory for each while it is read",
+    ),
+    ("YIYONG_ATTACHMENTS_OF_RECORD", "100", "how many files one record may have"),
+    ("YIYONG_ATTACHMENTS_MIB", "20480", "how much the files of one organization may take, in MiB"),
+    ("YIYONG_LINK_SECONDS", "600", "how long a link to an attachment is good without a token; rounded up to five minutes"),
     ("YIYONG_LOG", "info", "log levels, as env_logger reads them"),
 ];
 
@@ -100,6 +124,8 @@ pub struct Config {
     pub jobs: JobsConfig,
     pub import_limits: Limits,
     pub full_exports_an_hour: i64,
+    pub storage: StorageConfig,
+    pub attachment_limits: AttachmentLimits,
 }
 
 /// From which amount on, in fen, a disbursement or a batch of them needs a second approver.
@@ -153,6 +179,7 @@ impl Config {
         };
         let fen =
             |name: &str, default: usize| number(name, default, 1, 1_000_000_000_000_000).map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        let whole = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let flag = |name: &str, default: bool| match get(name).as_deref() {
             None => Ok(default),
             Some("true") => Ok(true),
@@ -220,7 +247,15 @@ impl Config {
                 county_fen: fen("YIYONG_SECOND_APPROVAL_COUNTY_FEN", 10_000_000)?,
             },
             import_limits,
-            full_exports_an_hour: i64::try_from(number("YIYONG_FULL_EXPORTS_AN_HOUR", 20, 0, 1_000_000)?).unwrap_or(i64::MAX),
+            storage: storage(&get, &data_dir)?,
+            attachment_limits: AttachmentLimits {
+                file: 1024 * 1024 * number("YIYONG_ATTACHMENT_MIB", 20, 1, 1_024)? as u64,
+                pixels: 1_000_000 * number("YIYONG_ATTACHMENT_MEGAPIXELS", 50, 1, 500)? as u64,
+                of_record: whole(number("YIYONG_ATTACHMENTS_OF_RECORD", 100, 1, 100_000)?),
+                of_organization: 1024 * 1024 * whole(number("YIYONG_ATTACHMENTS_MIB", 20_480, 1, 1_000_000_000)?),
+                link_seconds: whole(number("YIYONG_LINK_SECONDS", 600, 1, 86_400)?),
+            },
+            full_exports_an_hour: whole(number("YIYONG_FULL_EXPORTS_AN_HOUR", 20, 0, 1_000_000)?),
             target,
             data_dir,
             bind,
@@ -240,6 +275,37 @@ fn from_env(name: &str) -> Option<String> {
 fn bind(get: &impl Fn(&str) -> Option<String>) -> Result<SocketAddr, String> {
     let text = get("YIYONG_BIND").unwrap_or_else(|| "127.0.0.1:8080".into());
     text.parse().map_err(|_| format!("YIYONG_BIND: '{text}' is not an address and port, as in 0.0.0.0:8080"))
+}
+
+/// Where attachments are to lie.
+fn storage(get: &impl Fn(&str) -> Option<String>, data_dir: &Path) -> Result<StorageConfig, String> {
+    const URL: &str = "YIYONG_STORAGE_URL";
+    let Some(url) = get(URL) else { return Ok(StorageConfig::Folder(data_dir.join("attachments"))) };
+    if let Some(folder) = url.strip_prefix("file:") {
+        return Ok(StorageConfig::Folder(PathBuf::from(folder)));
+    }
+    let kinds = [("s3://", BucketKind::S3), ("oss://", BucketKind::Oss), ("cos://", BucketKind::Cos)];
+    let (kind, rest) = kinds
+        .into_iter()
+        .find_map(|(scheme, kind)| Some((kind, url.strip_prefix(scheme)?)))
+        .ok_or_else(|| format!("{URL}: '{url}' should begin with file:, s3://, oss:// or cos://"))?;
+    let (bucket, root) = rest.split_once('/').unwrap_or((rest, ""));
+    let needed = |name: &str| get(name).ok_or_else(|| format!("{name}: an object store ({URL}) needs it"));
+    let endpoint = get("YIYONG_STORAGE_ENDPOINT");
+    if bucket.is_empty() || (kind != BucketKind::S3 && endpoint.is_none()) {
+        return Err(format!("{URL}: '{url}' names no bucket, or YIYONG_STORAGE_ENDPOINT is missing"));
+    }
+    const SECRET: &str = "YIYONG_STORAGE_SECRET_FILE";
+    let secret = Zeroizing::new(secret(SECRET, Path::new(&needed(SECRET)?))?.trim().to_owned());
+    Ok(StorageConfig::Bucket {
+        kind,
+        bucket: bucket.to_owned(),
+        root: format!("/{root}"),
+        endpoint,
+        region: get("YIYONG_STORAGE_REGION"),
+        key_id: needed("YIYONG_STORAGE_KEY_ID")?,
+        secret,
+    })
 }
 
 /// Where a server with this environment is reached from the same machine.

@@ -107,6 +107,7 @@ codes! {
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "提交的内容过大", "The content is too large";
     UriTooLong = "uri_too_long", URI_TOO_LONG, "请求地址过长", "The address is too long";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "不支持的内容类型", "The content type is not supported";
+    RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE, "没有所请求的范围", "There is no such range";
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "提交的内容有误", "The content is not valid";
     IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "同一幂等键对应了不同的请求", "The idempotency key was used for another request";
     VersionRequired = "version_required", PRECONDITION_REQUIRED, "请用 If-Match 提供记录版本", "Give the record's version in If-Match";
@@ -116,6 +117,7 @@ codes! {
     Internal = "internal", INTERNAL_SERVER_ERROR, "服务内部错误", "Internal error";
     DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "数据库暂时不可用，请稍后再试", "The database is away; try again shortly";
     StorageFull = "storage_full", INSUFFICIENT_STORAGE, "服务器磁盘已满，未保存任何内容；请联系管理员", "The server's disk is full and nothing was kept; tell its administrator";
+    StorageUnavailable = "storage_unavailable", SERVICE_UNAVAILABLE, "附件存储暂时不可用，请稍后再试", "The storage of attachments is away; try again shortly";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "服务繁忙，请稍后再试", "The service is busy; try again shortly";
 }
 

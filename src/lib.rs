@@ -19,6 +19,7 @@
 //! | [`audit`] | who did what, in the transaction of the deed, and the chain that shows if that was changed |
 //! | [`files`] | files of rows, whatever their format, and how a text stands in a cell |
 //! | [`jobs`] | work that outlives its request, shared by the servers |
+//! | [`storage`], [`attachments`] | files that belong to records: where they lie, and whose they are |
 //! | [`imports`] | files into records |
 //! | [`exports`] | lists into files |
 //! | [`client`] | `yiyong import`: a file from a script |
@@ -53,6 +54,7 @@
 //! | 收款账户 | payee account | | 银行转账，转账明细 | bank transfer, line |
 //! | 银行回执 | (bank) result | | 对账 | reconciliation |
 //! | 保单，承保单位 | insurance policy, insurer | | 未参加 | absent |
+//! | 附件，缩略图 | attachment, thumbnail | | 链接 | link |
 //! | 享受条件 | eligibility rule | | 未登记 | unknown |
 //! | 公示，公示名单 | public notice, line | | 异议，答复 | objection, answer |
 //! | 办结公示 | conclude | | 更正 | correct |
@@ -69,6 +71,7 @@
 //!   plan for all values, neither database can tell a county's clerk from the city's. The predicate is always the same.
 
 pub mod app;
+pub mod attachments;
 pub mod audit;
 pub mod auth;
 pub mod client;
@@ -92,6 +95,7 @@ pub mod public;
 pub mod reports;
 pub mod resources;
 pub mod schema;
+pub mod storage;
 pub mod types;
 pub mod vault;
 pub mod web;

@@ -237,6 +237,29 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::types::sql::{Instant, Uuid};
 
+    attachments (id) {
+        id -> Uuid,
+        organization_id -> Nullable<Uuid>,
+        resource -> Text,
+        record_id -> Uuid,
+        file_name -> Text,
+        caption -> Nullable<Text>,
+        media_type -> Text,
+        bytes -> BigInt,
+        sha256 -> Text,
+        width -> Nullable<Integer>,
+        height -> Nullable<Integer>,
+        storage_key -> Text,
+        thumbnail_bytes -> Nullable<BigInt>,
+        uploaded_by -> Uuid,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
     export_files (id) {
         id -> Uuid,
         actor_id -> Uuid,
@@ -1282,6 +1305,7 @@ diesel::allow_columns_to_appear_in_same_group_by_clause!(dependants::person_id, 
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     appointments,
+    attachments,
     audit_checkpoints,
     audit_events,
     audit_links,

@@ -325,6 +325,6 @@ fn out_of_io(error: &std::io::Error, broken: impl FnOnce() -> Error) -> Error {
 }
 
 /// A number of bytes for a reader: `1 MiB`, `512 KiB`.
-fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     if bytes >= MIB as u64 { format!("{} MiB", bytes / MIB as u64) } else { format!("{} KiB", bytes.div_ceil(1024)) }
 }

@@ -1,15 +1,11 @@
 //! `POST /imports`, where one stands, and which columns there are.
 
-use std::io::Write;
 use std::time::Duration;
 
-use actix_multipart::{Field, Multipart};
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use diesel::prelude::*;
-use futures_util::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
 use super::columns::{self, Column};
@@ -29,12 +25,12 @@ use crate::policy::Action;
 use crate::schema::imports as t;
 use crate::types::{Id, Instant, TextEnum, business_today, new_code};
 use crate::web::contract::filter_shape;
+use crate::web::form::{self, Form, Part};
 use crate::web::handlers;
 use crate::web::query::Pairs;
 use crate::web::verbs::{self, Verbs};
-use crate::web::{Sort, Window, body};
+use crate::web::{Sort, Window};
 
-const TEXT_LIMIT: usize = 256;
 /// A mapping names each column of a file.
 const MAPPING_LIMIT: usize = 64 * 1024;
 
@@ -112,7 +108,7 @@ pub async fn create(
     payload: web::Payload,
 ) -> Result<HttpResponse> {
     let limits = facts.import_limits;
-    let mut parts = parts(Multipart::new(request.headers(), body::paced(&request, payload)), limits.file).await?;
+    let mut parts = parts(Form::of(&request, payload), limits.file).await?;
     let scope = caller.actor.may(parts.verbs.area(), Action::Import)?;
     if let Some(name) = parts.mapping_name.take() {
         parts.mapping = mappings::saved(&db, caller.actor.id, &name, parts.verbs.name()).await?;
@@ -372,37 +368,22 @@ pub fn resource_named(segment: &str) -> Option<&'static dyn Verbs> {
     verbs::named(&segment.replace('-', "_")).filter(|verbs| verbs.importable())
 }
 
-/// Reads the parts. The file goes to a nameless file on disk, so that its size is no matter of memory.
-async fn parts(mut payload: Multipart, file_limit: u64) -> Result<Parts> {
+/// Reads the parts.
+async fn parts(mut form: Form, file_limit: u64) -> Result<Parts> {
     let mut faults = Vec::new();
     let (mut resource, mut mode, mut on_error, mut file) = (None, Mode::Create, OnError::Abort, None);
     let (mut dry_run, mut repeat) = (false, false);
     let (mut sheet, mut mapping, mut mapping_name) = (None, None, None);
-    let mut seen: Vec<String> = Vec::new();
-    let mut fingerprint = Sha256::new();
-    while let Some(field) = payload.try_next().await.map_err(malformed)? {
-        let name = field.name().unwrap_or_default().to_owned();
+    let text_limit = |name: &str| if name == "mapping" { MAPPING_LIMIT } else { form::TEXT_LIMIT };
+    while let Some((name, part)) = form.next(file_limit, text_limit, &mut faults).await? {
+        let text = match part {
+            Part::File(upload) => {
+                file = Some(upload);
+                continue;
+            }
+            Part::Text(text) => text,
+        };
         let mut fault = |code, zh: &str, en: &str| faults.push(Wrong::new(format!("/{name}"), code, Says::new(zh, en)));
-        if seen.contains(&name) {
-            fault("duplicate_part", "此项出现了不止一次", "the part stands more than once");
-            continue;
-        }
-        seen.push(name.clone());
-        fingerprint.update((name.len() as u64).to_be_bytes());
-        fingerprint.update(&name);
-        if name == "file" {
-            let file_name = field
-                .content_disposition()
-                .and_then(|d| d.get_filename())
-                .map(|n| n.chars().filter(|c| !c.is_control()).take(200).collect());
-            let (stored, digest) = store(field, file_limit).await?;
-            fingerprint.update(&digest);
-            file = Some((stored, file_name, digest));
-            continue;
-        }
-        let text = text(field, if name == "mapping" { MAPPING_LIMIT } else { TEXT_LIMIT }).await?;
-        fingerprint.update((text.len() as u64).to_be_bytes());
-        fingerprint.update(&text);
         match name.as_str() {
             "resource" => match resource_named(&text) {
                 Some(verbs) => resource = Some(verbs),
@@ -446,19 +427,18 @@ async fn parts(mut payload: Multipart, file_limit: u64) -> Result<Parts> {
             ),
         }
     }
-    let required = || Says::new("此项必填", "this is required");
-    if resource.is_none() && !seen.iter().any(|name| name == "resource") {
-        faults.push(Wrong::new("/resource", "required", required()));
+    if resource.is_none() && !form.has("resource") {
+        faults.push(form::missing("resource"));
     }
     if file.is_none() {
-        faults.push(Wrong::new("/file", "required", required()));
+        faults.push(form::missing("file"));
     }
     if mapping.is_some() && mapping_name.is_some() {
         let says = Says::new("mapping 与 mapping_name 只能给一个", "give either mapping or mapping_name");
         faults.push(Wrong::new("/mapping_name", "two_mappings", says));
     }
     match (resource, file) {
-        (Some(verbs), Some((file, file_name, file_sha256))) if faults.is_empty() => Ok(Parts {
+        (Some(verbs), Some(upload)) if faults.is_empty() => Ok(Parts {
             verbs,
             mode,
             dry_run,
@@ -467,56 +447,11 @@ async fn parts(mut payload: Multipart, file_limit: u64) -> Result<Parts> {
             sheet,
             mapping: mapping.unwrap_or_default(),
             mapping_name,
-            file,
-            file_name,
-            file_sha256,
-            fingerprint: fingerprint.finalize().to_vec(),
+            file: upload.file,
+            file_name: upload.name,
+            file_sha256: upload.sha256,
+            fingerprint: form.fingerprint(),
         }),
         _ => Err(Error::invalid(faults)),
     }
-}
-
-fn malformed(error: actix_multipart::MultipartError) -> Error {
-    use actix_multipart::MultipartError as E;
-    match error {
-        E::ContentTypeMissing | E::ContentTypeParse | E::ContentTypeIncompatible | E::BoundaryMissing => Error::because(
-            Code::UnsupportedMediaType,
-            "Content-Type 应为 multipart/form-data",
-            "Content-Type should be multipart/form-data",
-        ),
-        E::Payload(error) => body::broken_off(&error),
-        _ => Error::because(Code::MalformedRequest, "无法读取 multipart 内容", "the multipart body can't be read"),
-    }
-}
-
-async fn text(mut field: Field, limit: usize) -> Result<String> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = field.next().await {
-        bytes.extend_from_slice(&chunk.map_err(malformed)?);
-        if bytes.len() > limit {
-            return Err(Error::because(
-                Code::TooLarge,
-                format!("文件以外的每一项最多 {limit} 字节"),
-                format!("each part but the file has at most {limit} bytes"),
-            ));
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| Error::because(Code::MalformedRequest, "表单文字应为 UTF-8", "a form's text should be UTF-8"))
-}
-
-async fn store(mut field: Field, limit: u64) -> Result<(std::fs::File, Vec<u8>)> {
-    let mut file = tempfile::tempfile().map_err(Error::internal)?;
-    let mut digest = Sha256::new();
-    let mut size = 0_u64;
-    while let Some(chunk) = field.next().await {
-        let chunk = chunk.map_err(malformed)?;
-        size += chunk.len() as u64;
-        if size > limit {
-            return Err(read::too_large(limit));
-        }
-        digest.update(&chunk);
-        // A chunk is a few kilobytes and goes to the page cache: too little to be worth another thread.
-        file.write_all(&chunk).map_err(Error::of_file)?;
-    }
-    Ok((file, digest.finalize().to_vec()))
 }

@@ -83,6 +83,7 @@ foreign_keys! {
     "imports"."repeats_id" -> "imports",
     "import_files"."import_id" -> "imports",
     "import_outcomes"."import_id" -> "imports",
+    "attachments"."uploaded_by" -> "users",
     "export_files"."actor_id" -> "users",
     "export_file_pieces"."export_file_id" -> "export_files",
     "jobs"."actor_id" -> "users",

@@ -30,6 +30,11 @@ impl Instant {
         (self.0 - earlier.0).num_seconds()
     }
 
+    /// Without its part of a second.
+    pub fn whole_seconds(self) -> Self {
+        Self(self.0.trunc_subsecs(0))
+    }
+
     pub fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0 + chrono::TimeDelta::seconds(seconds))
     }

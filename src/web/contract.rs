@@ -296,6 +296,13 @@ pub fn finish(document: &mut Value) {
             if forms > 1 || parameters.iter().any(|parameter| parameter["name"] == "format") {
                 statuses.push("406");
             }
+            if parameters.iter().any(|parameter| parameter["name"] == "Range") {
+                statuses.push("416");
+            }
+            // A link that has ended.
+            if parameters.iter().any(|parameter| parameter["name"] == "signature") {
+                statuses.push("403");
+            }
             // Whole numbers are told for a purpose, and so often at most; a file may hold less than there is.
             if parameters.iter().any(|parameter| parameter["name"] == "purpose") {
                 statuses.extend(["422", "429"]);

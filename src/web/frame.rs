@@ -148,7 +148,7 @@ fn seal(headers: &mut HeaderMap, facts: &RequestFacts, path: &str, behind_tls: b
         if docs {
             "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
         } else {
-            "default-src 'none'; frame-ancestors 'none'"
+            "default-src 'none'; frame-ancestors 'none'; sandbox"
         },
     );
     if behind_tls {

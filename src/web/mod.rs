@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod body;
 pub mod contract;
+pub mod form;
 pub mod frame;
 pub mod handlers;
 pub mod page;

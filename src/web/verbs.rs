@@ -82,6 +82,8 @@ pub trait Verbs: Send + Sync {
     fn ids_by_code(&self, conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>>;
     /// Those in scope, and those that organizations above share with it.
     fn known_ids(&self, conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>>;
+    /// Where a record in scope belongs, for what is to be added to it: one that is shared from above is not the caller's.
+    fn holder(&self, conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Holder>;
     /// What a record in scope refers to by a field.
     fn refers(&self, conn: &mut AnyConnection, scope: &Scope, id: Id, field: &str) -> Result<Option<Id>>;
     /// What is wrong with a draft as it stands, by itself; pointers begin with `/0`.
@@ -95,6 +97,13 @@ pub trait Verbs: Send + Sync {
     /// Makes a record again what a draft of it said.
     fn restore(&self, tx: &mut Tx<'_>, scope: &Scope, id: Id, draft: &Value) -> Result<()>;
     fn describe(&self, document: &mut Value);
+}
+
+/// Where a record belongs, and whom it is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Holder {
+    pub organization_id: Option<Id>,
+    pub person_id: Option<Id>,
 }
 
 /// What the outside needs to know of a step.
@@ -545,6 +554,11 @@ impl<R: Resource> Verbs for Of<R> {
 
     fn known_ids(&self, conn: &mut AnyConnection, scope: &Scope, ids: &[Id]) -> Result<Vec<Id>> {
         R::known_ids(conn, &Self::readable(scope), ids)
+    }
+
+    fn holder(&self, conn: &mut AnyConnection, scope: &Scope, id: Id) -> Result<Holder> {
+        let view = R::find(conn, scope, id)?;
+        Ok(Holder { organization_id: view.organization_id(), person_id: view.person_id() })
     }
 
     fn refers(&self, conn: &mut AnyConnection, scope: &Scope, id: Id, field: &str) -> Result<Option<Id>> {

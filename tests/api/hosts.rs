@@ -106,7 +106,12 @@ impl Host {
     pub fn beside(&self, settings: &[(&str, &str)]) -> Self {
         let own = |name: &str| self.keys.path().join(name).display().to_string();
         let (signing, data) = (own("signing.pem"), own("data-key"));
-        let keys = [("YIYONG_SIGNING_KEY_FILE", signing.as_str()), ("YIYONG_DATA_KEY_FILE", data.as_str())];
+        let storage = format!("file:{}", own("attachments"));
+        let keys = [
+            ("YIYONG_SIGNING_KEY_FILE", signing.as_str()),
+            ("YIYONG_DATA_KEY_FILE", data.as_str()),
+            ("YIYONG_STORAGE_URL", storage.as_str()),
+        ];
         Self::on(&self.database, &[settings, &keys].concat())
     }
 
@@ -122,6 +127,7 @@ impl Host {
             "DATABASE_URL" => Some(database.to_owned()),
             "YIYONG_SIGNING_KEY_FILE" => Some(signing.display().to_string()),
             "YIYONG_DATA_KEY_FILE" => Some(data.display().to_string()),
+            "YIYONG_STORAGE_URL" => Some(format!("file:{}", keys.path().join("attachments").display())),
             "YIYONG_DB_CONNECTIONS" => Some("4".into()),
             "YIYONG_ALLOWED_ORIGINS" => Some("https://office.example.cn".into()),
             "YIYONG_ANSWER_WITHIN_SECONDS" => Some("30".into()),

@@ -3,6 +3,7 @@
 //! Every test runs on SQLite, and on PostgreSQL too where one is found or `TEST_DATABASE_URL` names one.
 
 mod appointments;
+mod attachments;
 mod audit;
 mod bad_input;
 mod bank_transfers;

@@ -300,7 +300,6 @@ pub async fn keep_the_log(service: Service) {
     for second in 0_u64.. {
         let outcome = seal::catch_up(&service.db, &service.auth.keys(), seal::back_in(second)).await;
         seal::told(&mut failing, &outcome);
-        service.outbox.wake();
         service.facts.refusals.note(&service.db, None);
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

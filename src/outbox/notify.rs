@@ -139,7 +139,9 @@ fn whom(news: &News<'_>, known: &Known, above: &HashMap<Id, Vec<Id>>, people: &H
         standing.grants.iter().any(|grant| grant.organization_id == Some(home) && roles.contains(&grant.role))
     };
     let told = |(id, standing): &(&Id, &Standing)| {
-        let of_their_own = standing.person_id.is_some() && standing.person_id == paper.person_id && sees_own(standing, area);
+        let given = matches!(kind, Kind::Paid | Kind::Delivered);
+        let to_them = given && standing.person_id.is_some() && standing.person_id == paper.person_id;
+        let of_their_own = to_them && sees_own(standing, area);
         let wanted = match kind {
             _ if of_batch => of_their_own,
             Kind::WaitsForApproval => {

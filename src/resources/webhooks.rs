@@ -139,6 +139,9 @@ fn known_types(event_types: &[String]) -> Result<(), ValidationError> {
         Some((resource, "*")) => outbox::is_told(resource, Action::Update.code()),
         Some((resource, action)) => outbox::is_told(resource, action),
     };
+    if event_types.is_empty() {
+        return Err(refusal(None, "required", &Says::new("请至少填写一个事件；* 表示全部", "name at least one; * is all")));
+    }
     if event_types.len() > MOST_TYPES {
         return Err(refusal(None, "too_many_items", &Says::new(format!("最多 {MOST_TYPES} 项"), format!("at most {MOST_TYPES}"))));
     }
@@ -253,6 +256,8 @@ pub struct ReplayBody {
 fn replay(tx: &mut Tx<'_>, _: &Scope, before: Webhook, body: &Value) -> Result<Webhook> {
     let ReplayBody { since } = serde_json::from_value(body.clone()).map_err(Error::internal)?;
     let given_up = d::table.filter(d::webhook_id.eq(before.id)).filter(d::state.eq(DeliveryState::Expired)).filter(d::event_at.ge(since));
+    // A test is nothing that happened.
+    let given_up = given_up.filter(d::sequence.is_not_null());
     diesel::update(given_up).set((webhook_deliveries::Again::at(tx.now), d::version.eq(d::version + 1))).execute(tx.conn)?;
     due_now(tx, before.id)?;
     Ok(before)

@@ -186,7 +186,6 @@ foreign_keys! {
     "notice_objections"."notice_id" -> "public_notices",
     "notice_objections"."answered_by" -> "users",
     "webhooks"."organization_id" -> "organizations",
-    "webhook_deliveries"."organization_id" -> "organizations",
 }
 
 /// The resource that a field of another refers to.

@@ -133,7 +133,11 @@ fn each_hand_is_told_what_waits_and_what_became_of_it() {
         for other in &others {
             assert_eq!(news(other), nothing());
         }
-        assert_eq!(finance.get(&format!("{NOTIFICATIONS}?count=true")).body["total"], 1, "the voucher that finance prepared was posted, before");
+        assert_eq!(
+            finance.get(&format!("{NOTIFICATIONS}?count=true")).body["total"],
+            1,
+            "the voucher that finance prepared was posted, before"
+        );
         drop(telling);
     });
 }

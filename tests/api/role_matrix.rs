@@ -10,8 +10,8 @@ use std::fmt::Write;
 use diesel::prelude::*;
 use serde_json::{Map, Value, json};
 use yiyong::policy::Role;
-use yiyong::schema::users;
-use yiyong::types::{Instant, TextEnum, business_today};
+use yiyong::schema::{notifications as n, users};
+use yiyong::types::{Id, Instant, TextEnum, business_today};
 use yiyong::web::verbs::registry;
 
 use crate::hosts::{Answer, Client, Host, on_each_database};
@@ -306,13 +306,36 @@ fn word(answer: &Answer, listed: Option<&str>) -> &'static str {
     }
 }
 
+/// Something that a user is told, and nobody else.
+fn notification(host: &Host, username: &str) -> String {
+    let id = Id::new();
+    host.service
+        .db
+        .run(false, |conn| {
+            let user: Id = users::table.filter(users::username.eq(username)).select(users::id).first(conn)?;
+            diesel::insert_into(n::table)
+                .values((
+                    n::id.eq(id),
+                    n::user_id.eq(user),
+                    n::kind.eq("training_planned"),
+                    n::resource.eq("trainings"),
+                    n::record_id.eq(Id::new()),
+                    n::event_id.eq(Id::new()),
+                    n::at.eq(Instant::now()),
+                ))
+                .execute(conn)?;
+            Ok(())
+        })
+        .expect("a notification");
+    id.to_string()
+}
+
 fn matrix(host: &Host) -> String {
     let samples = Samples::planted(host);
     let importer = host.sign_in("importer", yiyong::auth::UserKind::Service);
     let csv = b"code,organization_code,base_kind,established_on\nimported,zz-dengfeng,other,2022-06-17\n";
     let import = importer.import("volunteer-teams", csv, &[]).id().to_owned();
     let export = importer.post("/api/v1/exports/organizations", &Value::Null).id().to_owned();
-    let others = [("imports", import), ("export-files", export)];
 
     let roles: Vec<Role> = Role::ENTRIES.iter().filter_map(|(code, ..)| Role::from_code(code)).collect();
     for role in &roles {
@@ -330,6 +353,7 @@ fn matrix(host: &Host) -> String {
             Ok(())
         })
         .expect("people");
+    let others = [("imports", import), ("export-files", export), ("notifications", notification(host, "clerk"))];
     host.user("elsewhere", Role::OrgAdmin, Some("zz-gaoxin"));
     for role in [Role::Leader, Role::Clerk, Role::PublicityOfficer, Role::WelfareOfficer, Role::Finance, Role::Auditor] {
         grant(host, "elsewhere", role);

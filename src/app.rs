@@ -25,6 +25,7 @@ use crate::error::Result;
 use crate::files::read::Limits;
 use crate::jobs::Jobs;
 use crate::metrics::Metrics;
+use crate::outbox::Outbox;
 use crate::storage::Storage;
 use crate::vault::Vault;
 use crate::web::contract::{self, Contract};
@@ -70,6 +71,7 @@ pub struct Service {
     pub db: Db,
     pub auth: web::Data<Auth>,
     pub jobs: web::Data<Jobs>,
+    pub outbox: web::Data<Outbox>,
     facts: web::Data<Facts>,
     contract: web::Data<Contract>,
     storage: web::Data<Storage>,
@@ -84,6 +86,7 @@ impl Service {
             config.answer_within,
             Arc::new(Vault::new(&config.data_key, config.other_data_keys.iter().map(|key| &**key))),
             config.second_approval,
+            config.outbox.networks.clone(),
         );
         let auth = Auth::new(AuthConfig {
             key_files: config.signing_keys.clone(),
@@ -97,6 +100,7 @@ impl Service {
             db,
             auth: web::Data::new(auth),
             jobs: web::Data::new(Jobs::new(config.jobs)),
+            outbox: web::Data::new(Outbox::new(config.outbox.clone())),
             facts: web::Data::new(Facts {
                 metrics,
                 behind_tls: config.behind_tls,
@@ -136,6 +140,11 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(resources::bank_transfers::reconciliation::reconciliation)
         .service(eligibility::explained)
         .service(resources::public_notices::lines_of)
+        .service(resources::webhooks::send_test)
+        .service(resources::notifications::list)
+        .service(resources::notifications::read_all)
+        .service(resources::notifications::read)
+        .service(resources::notifications::one)
         .service(audit::api::verification)
         .service(audit::api::checkpoints)
         .service(figures::catalogue_of)
@@ -190,6 +199,7 @@ pub fn document() -> Value {
         {"name": "imports", "description": "导入 / Files in"},
         {"name": "exports", "description": "导出 / Files out"},
         {"name": "attachments", "description": "附件 / Files that belong to records"},
+        {"name": "notifications", "description": "通知 / What one is told"},
         {"name": "figures", "description": "指标与报告 / Figures and the report, each linked to its records"},
         {"name": "public", "description": "公众可读，无需登录 / For anybody, without a token"},
         {"name": "service", "description": "运行状态 / The service itself"},
@@ -262,7 +272,7 @@ pub async fn serve_until_told(
     });
     actix_web::rt::spawn(keep_the_log(service.clone()));
     actix_web::rt::spawn(attachments::keep_clean(service.clone()));
-    let at_work = service.jobs.start(&service.db);
+    let at_work = (service.jobs.start(&service.db), service.outbox.start(&service.db));
     let server = serve(service, listener, workers, connections_to_database)?;
     let handle = server.handle();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -284,8 +294,8 @@ pub async fn serve_until_told(
     served
 }
 
-/// Each second seals what has been written into the audit log, and tells how many refusals a minute has left out.
-async fn keep_the_log(service: Service) {
+/// Each second seals what has been written into the audit log, so that it can be told, and tells how many refusals a minute has left out.
+pub async fn keep_the_log(service: Service) {
     let mut failing = false;
     for second in 0_u64.. {
         let outcome = seal::catch_up(&service.db, &service.auth.keys(), seal::back_in(second)).await;
@@ -311,6 +321,7 @@ pub fn serve(service: Service, listener: TcpListener, workers: usize, connection
             .app_data(web::Data::new(service.db.clone()))
             .app_data(service.auth.clone())
             .app_data(service.jobs.clone())
+            .app_data(service.outbox.clone())
             .app_data(service.facts.clone())
             .app_data(service.contract.clone())
             .app_data(service.storage.clone())

@@ -14,6 +14,7 @@ use crate::auth::Keys;
 use crate::db::Target;
 use crate::files::read::Limits;
 use crate::jobs::JobsConfig;
+use crate::outbox::{Networks, OutboxConfig};
 use crate::storage::{BucketKind, StorageConfig};
 
 /// Everything that can be set, with the default and what it is for: the README's table is made from this.
@@ -97,6 +98,17 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("YIYONG_ATTACHMENTS_OF_RECORD", "100", "how many files one record may have"),
     ("YIYONG_ATTACHMENTS_MIB", "20480", "how much the files of one organization may take, in MiB"),
     ("YIYONG_LINK_SECONDS", "600", "how long a link to an attachment is good without a token; rounded up to five minutes"),
+    (
+        "YIYONG_WEBHOOK_ALLOWED_NETWORKS",
+        "",
+        "comma-separated networks, as in `10.1.0.0/16`, in which webhooks may point to private addresses, by plain HTTP too and at any port; none without it",
+    ),
+    ("YIYONG_WEBHOOK_SENDERS", "4", "how many deliveries of webhooks this server sends at a time; 0 for none"),
+    ("YIYONG_WEBHOOK_ANSWER_WITHIN_SECONDS", "10", "how long one attempt to deliver may take in all"),
+    ("YIYONG_WEBHOOK_FIRST_PAUSE_SECONDS", "5", "pause after an attempt that has failed; each further one is twice as long, up to an hour"),
+    ("YIYONG_WEBHOOK_TRIED_FOR_HOURS", "72", "for how long after its event a delivery is tried"),
+    ("YIYONG_WEBHOOK_DELIVERIES_KEPT_DAYS", "30", "how long deliveries that are over stay in the log of deliveries"),
+    ("YIYONG_NOTIFICATIONS_KEPT_DAYS", "365", "how long notifications are kept"),
     ("YIYONG_LOG", "info", "log levels, as env_logger reads them"),
 ];
 
@@ -122,6 +134,7 @@ pub struct Config {
     pub drain: Duration,
     pub second_approval: SecondApproval,
     pub jobs: JobsConfig,
+    pub outbox: OutboxConfig,
     pub import_limits: Limits,
     pub full_exports_an_hour: i64,
     pub storage: StorageConfig,
@@ -199,6 +212,10 @@ impl Config {
             .iter()
             .map(|text| text.parse().map_err(|_| format!("YIYONG_TRUSTED_PROXIES: '{text}' is not an address, as in 10.0.0.7")))
             .collect::<Result<_, _>>()?;
+        let networks: Vec<_> = list("YIYONG_WEBHOOK_ALLOWED_NETWORKS")
+            .iter()
+            .map(|text| text.parse().map_err(|_| format!("YIYONG_WEBHOOK_ALLOWED_NETWORKS: '{text}' is not a network, as in 10.1.0.0/16")))
+            .collect::<Result<_, _>>()?;
         let postgres = target.is_postgres();
         let signing_key = key_file(&get, SIGNING_KEY, &data_dir.join("signing-key.pem"), postgres, Keys::generate_pem)?;
         let signing_keys =
@@ -232,6 +249,15 @@ impl Config {
                 lease: seconds("YIYONG_JOB_LEASE_SECONDS", 15, 1, 3_600)?,
                 file_limits: import_limits,
                 files_kept: Duration::from_secs(86_400 * number("YIYONG_FILES_KEPT_DAYS", 7, 1, 3_650)? as u64),
+            },
+            outbox: OutboxConfig {
+                networks: Networks::new(networks),
+                senders: number("YIYONG_WEBHOOK_SENDERS", 4, 0, 64)?,
+                answer_within: seconds("YIYONG_WEBHOOK_ANSWER_WITHIN_SECONDS", 10, 1, 60)?,
+                first_pause: seconds("YIYONG_WEBHOOK_FIRST_PAUSE_SECONDS", 5, 1, 3_600)?,
+                tried_for: 3_600 * seconds("YIYONG_WEBHOOK_TRIED_FOR_HOURS", 72, 1, 8_760)?,
+                deliveries_kept: 86_400 * seconds("YIYONG_WEBHOOK_DELIVERIES_KEPT_DAYS", 30, 1, 3_650)?,
+                notifications_kept: 86_400 * seconds("YIYONG_NOTIFICATIONS_KEPT_DAYS", 365, 1, 3_650)?,
             },
             public_url: get("YIYONG_PUBLIC_URL").unwrap_or_else(|| format!("http://{bind}")),
             migrate_at_start: flag("YIYONG_MIGRATE_AT_START", !postgres)?,

@@ -22,6 +22,7 @@
 //! | [`storage`], [`attachments`] | files that belong to records: where they lie, and whose they are |
 //! | [`imports`] | files into records |
 //! | [`exports`] | lists into files |
+//! | [`outbox`] | what happened, told: notifications and webhooks |
 //! | [`client`] | `yiyong import`: a file from a script |
 //! | [`demo`] | the records of 2022 as files, and the demonstration that loads them over HTTP |
 //! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
@@ -59,6 +60,7 @@
 //! | 公示，公示名单 | public notice, line | | 异议，答复 | objection, answer |
 //! | 办结公示 | conclude | | 更正 | correct |
 //! | 审计记录 | audit event | | 链环，检查点 | link, checkpoint |
+//! | 通知 | notification | | 事件推送，推送记录 | webhook, delivery |
 //!
 //! # Where this differs from the first design
 //!
@@ -90,6 +92,7 @@ pub mod jobs;
 pub mod ledger;
 pub mod logging;
 pub mod metrics;
+pub mod outbox;
 pub mod policy;
 pub mod public;
 pub mod reports;

@@ -25,6 +25,7 @@ use yiyong::logging;
 use yiyong::policy::Role;
 use yiyong::resources::payee_accounts;
 use yiyong::resources::persons::{self, Resealed};
+use yiyong::resources::webhooks;
 use yiyong::types::TextEnum;
 
 /// 义勇：见义勇为协会的记录、救助发放与年度报告。
@@ -137,6 +138,10 @@ fn run(command: Command) -> Result<(), String> {
             let accounts = payee_accounts::reseal(&service.db).map_err(told)?;
             if accounts.seen > 0 {
                 writeln!(out, "resealed {} of {} payee accounts", accounts.resealed, accounts.seen).map_err(|e| e.to_string())?;
+            }
+            let webhooks = webhooks::reseal(&service.db).map_err(told)?;
+            if webhooks.seen > 0 {
+                writeln!(out, "resealed {} of {} webhooks", webhooks.resealed, webhooks.seen).map_err(|e| e.to_string())?;
             }
             if dated > 0 {
                 writeln!(out, "kept the birth dates of {dated} persons").map_err(|e| e.to_string())?;

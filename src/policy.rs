@@ -79,6 +79,9 @@ text_enum! {
         Disable = "disable", "停用", "disable";
         Enable = "enable", "启用", "enable";
         ResetPassword = "reset_password", "重置密码", "reset the password";
+        Rotate = "rotate", "更换密钥", "change the secret";
+        Test = "test", "测试", "test";
+        Replay = "replay", "重新投递", "send again";
     }
 }
 
@@ -97,7 +100,7 @@ pub enum Area {
     Welfare,
     /// Accounts, vouchers, and what was posted.
     Ledger,
-    /// Users and their grants.
+    /// Users and their grants, and which programs are told what happens.
     Access,
     Audit,
     /// Figures and reports: sums, without the people behind them.
@@ -131,6 +134,13 @@ impl Area {
             Self::Audit => "audit",
             Self::Figures => "figures",
         }
+    }
+}
+
+impl Role {
+    /// Whether it is held on oneself: it reaches one's own records, wherever these lie.
+    pub fn is_of_own(self) -> bool {
+        matches!(self, Self::Volunteer | Self::HeroFamily)
     }
 }
 
@@ -168,7 +178,8 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
 
         // Users don't come in files: a password would stand in them.
         (W::PlatformAdmin | W::OrgAdmin, R::Access) => {
-            read || matches!(action, A::Create | A::Update | A::Delete | A::Disable | A::Enable | A::ResetPassword)
+            let written = matches!(action, A::Create | A::Update | A::Delete | A::Disable | A::Enable | A::ResetPassword);
+            read || written || matches!(action, A::Rotate | A::Test | A::Replay)
         }
 
         (W::PlatformAdmin, R::Organizations) => read || write || matches!(action, A::Move | A::Archive),
@@ -233,6 +244,13 @@ impl Grant {
     }
 }
 
+/// Whether somebody with these grants may do something in an organization, of which `above` are itself and those above it. Of many people
+/// at once: whoever asks for something is given a [`Scope`].
+pub fn may_in(grants: &[Grant], above: &[Id], area: Area, action: Action) -> bool {
+    let reaches = |grant: &Grant| grant.organization_id.is_none_or(|id| above.contains(&id));
+    grants.iter().any(|grant| !grant.role.is_of_own() && allows(grant.role, area, action) && reaches(grant))
+}
+
 /// Who is asking: a user or a machine client, with what they hold today.
 #[derive(Debug, Clone)]
 pub struct Actor {
@@ -257,7 +275,7 @@ impl Actor {
         let mut any = false;
         for grant in self.grants.iter().filter(|grant| allows(grant.role, area, action)) {
             match grant.role {
-                Role::Volunteer | Role::HeroFamily => {
+                role if role.is_of_own() => {
                     if self.person_id.is_some() {
                         own = self.person_id;
                         any = true;
@@ -278,7 +296,7 @@ impl Actor {
 
     /// Whether the table allows it anywhere: asked for each record of a list.
     pub fn can(&self, area: Area, action: Action) -> bool {
-        let counts = |role: Role| !matches!(role, Role::Volunteer | Role::HeroFamily) || self.person_id.is_some();
+        let counts = |role: Role| !role.is_of_own() || self.person_id.is_some();
         !self.must_change_password && self.grants.iter().any(|grant| allows(grant.role, area, action) && counts(grant.role))
     }
 }

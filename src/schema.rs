@@ -1278,6 +1278,81 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    outbox_position (id) {
+        id -> Integer,
+        sequence -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    webhooks (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        name -> Text,
+        url -> Text,
+        event_types -> Text,
+        enabled -> Bool,
+        former_secret_until -> Nullable<Instant>,
+        secret_sealed -> Binary,
+        former_secret_sealed -> Nullable<Binary>,
+        due_at -> Nullable<Instant>,
+        failures -> Integer,
+        leased_by -> Nullable<Uuid>,
+        leased_until -> Nullable<Instant>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    webhook_deliveries (id) {
+        id -> Uuid,
+        webhook_id -> Uuid,
+        organization_id -> Uuid,
+        event_id -> Uuid,
+        event_type -> Text,
+        sequence -> Nullable<BigInt>,
+        position -> BigInt,
+        event_at -> Instant,
+        event_organization_id -> Uuid,
+        resource -> Text,
+        record_id -> Uuid,
+        state -> Text,
+        expires_at -> Instant,
+        delivered_at -> Nullable<Instant>,
+        attempt_count -> Integer,
+        attempts -> Text,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    notifications (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        kind -> Text,
+        resource -> Text,
+        record_id -> Uuid,
+        event_id -> Uuid,
+        at -> Instant,
+        read_at -> Nullable<Instant>,
+    }
+}
+
 diesel::joinable!(appointments -> persons (person_id));
 diesel::joinable!(consents -> persons (person_id));
 diesel::joinable!(dependants -> persons (person_id));
@@ -1344,8 +1419,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     memberships,
     name_grams,
     notice_objections,
+    notifications,
     organization_closure,
     organizations,
+    outbox_position,
     payee_accounts,
     person_distinctions,
     person_merges,
@@ -1365,6 +1442,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     volunteer_teams,
     volunteers,
     vouchers,
+    webhook_deliveries,
+    webhooks,
     welfare_batches,
     welfare_programmes,
     workstations,

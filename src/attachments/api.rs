@@ -301,7 +301,14 @@ fn keep(tx: &mut Tx<'_>, row: Row, holder: &Holder) -> Result<Reply> {
     diesel::insert_into(t::table).values(&row).execute(tx.conn)?;
     let detail = json!({"resource": row.resource, "record_id": row.record_id, "file_name": row.file_name, "sha256": row.sha256});
     tx.audit(Action::Create.code(), "attachments", Some(row.id), row.organization_id, Some(&detail)).about(holder.person_id);
-    Ok(Reply { status: 201, location: Some(format!("/api/v1/attachments/{}", row.id)), etag: None, body: Vec::new(), replayed: false })
+    Ok(Reply {
+        status: 201,
+        location: Some(format!("/api/v1/attachments/{}", row.id)),
+        etag: None,
+        body: Vec::new(),
+        kept: None,
+        replayed: false,
+    })
 }
 
 fn shown(row: Row, actor: &Actor, vault: &Vault, limits: &super::AttachmentLimits) -> Attachment {
@@ -401,7 +408,7 @@ pub async fn delete(request: HttpRequest, caller: Caller, db: web::Data<Db>, sto
             let detail = json!({"resource": row.resource, "record_id": row.record_id, "file_name": row.file_name, "sha256": row.sha256});
             tx.audit(Action::Delete.code(), "attachments", Some(id), row.organization_id, Some(&detail));
             *told.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(row);
-            Ok(Reply { status: 204, location: None, etag: None, body: Vec::new(), replayed: false })
+            Ok(Reply { status: 204, location: None, etag: None, body: Vec::new(), kept: None, replayed: false })
         })
         .await?;
     let row: Option<Row> = gone.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();

@@ -96,12 +96,6 @@ impl Checkpoint {
     }
 }
 
-/// The smallest id that could have been made at an instant.
-fn earliest_id(at: Instant) -> Id {
-    let milliseconds = u128::try_from(at.0.timestamp_millis()).unwrap_or(0);
-    Id(uuid::Uuid::from_u128(milliseconds << 80))
-}
-
 /// When an id was made.
 fn made_at(id: Id) -> Option<Instant> {
     let milliseconds = i64::try_from(id.0.as_u128() >> 80).ok()?;
@@ -200,7 +194,7 @@ fn lately_waiting(conn: &mut AnyConnection, seconds: i64, now: Instant) -> Query
     let greatest: Option<Id> =
         audit_links::table.order(audit_links::event_id.desc()).select(audit_links::event_id).first(conn).optional()?;
     // A clock that was ahead once must not hide what comes after.
-    let from = greatest.and_then(made_at).map(|made| earliest_id(made.min(now).plus_seconds(-seconds)));
+    let from = greatest.and_then(made_at).map(|made| Id::earliest(made.min(now).plus_seconds(-seconds)));
     since!(from.unwrap_or(Id(uuid::Uuid::nil()))).filter(audit_links::event_id.is_null()).select(audit_events::id).first(conn).optional()
 }
 
@@ -333,7 +327,7 @@ mod tests {
         let (before, id) = (Instant::now(), Id::new());
         let made = made_at(id).expect("an instant");
         assert!((before.plus_seconds(-1)..=Instant::now()).contains(&made));
-        assert!(earliest_id(before.plus_seconds(-1)) < id && id < earliest_id(before.plus_seconds(2)));
+        assert!(Id::earliest(before.plus_seconds(-1)) < id && id < Id::earliest(before.plus_seconds(2)));
     }
 
     #[test]

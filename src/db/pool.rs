@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::{AnyConnection, Target};
 use crate::config::SecondApproval;
 use crate::error::{Code, Error, Result};
+use crate::outbox::Networks;
 use crate::vault::Vault;
 
 /// A pooled connection that remembers whether the database went away under it.
@@ -94,6 +95,7 @@ pub struct Db {
     target: Target,
     vault: Arc<Vault>,
     second_approval: SecondApproval,
+    networks: Networks,
     answer_within: Duration,
     running: super::write::Running,
     tree: super::tree::Tree,
@@ -102,7 +104,14 @@ pub struct Db {
 
 impl Db {
     /// A pool that opens its connections when they are first needed.
-    pub fn new(target: Target, connections: u32, answer_within: Duration, vault: Arc<Vault>, second_approval: SecondApproval) -> Self {
+    pub fn new(
+        target: Target,
+        connections: u32,
+        answer_within: Duration,
+        vault: Arc<Vault>,
+        second_approval: SecondApproval,
+        networks: Networks,
+    ) -> Self {
         let losses = Arc::new(AtomicU64::new(0));
         let connector = Connector { target: target.clone(), statement_timeout: Duration::from_secs(30), losses: losses.clone() };
         let pool = r2d2::Pool::builder()
@@ -121,6 +130,7 @@ impl Db {
             target,
             vault,
             second_approval,
+            networks,
             answer_within,
             running: super::write::Running::default(),
             tree: super::tree::Tree::default(),
@@ -138,6 +148,10 @@ impl Db {
 
     pub(super) fn second_approval(&self) -> SecondApproval {
         self.second_approval
+    }
+
+    pub(super) fn networks(&self) -> &Networks {
+        &self.networks
     }
 
     /// How much of the tree lies below whom.

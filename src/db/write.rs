@@ -14,6 +14,7 @@ use super::{AnyConnection, Db, each};
 use crate::audit;
 use crate::config::SecondApproval;
 use crate::error::{Code, Error, Result};
+use crate::outbox::Networks;
 use crate::policy::Action;
 use crate::schema::idempotency_keys;
 use crate::types::{Id, Instant, TextEnum};
@@ -54,6 +55,8 @@ pub struct Reply {
     pub location: Option<String>,
     pub etag: Option<String>,
     pub body: Vec<u8>,
+    /// What a retry gets instead, where the body tells what is told once.
+    pub kept: Option<Vec<u8>>,
     pub replayed: bool,
 }
 
@@ -63,6 +66,8 @@ pub struct Tx<'a> {
     /// Seals and opens identifiers.
     pub vault: &'a Vault,
     pub second_approval: SecondApproval,
+    /// Where webhooks may point besides public addresses.
+    pub networks: &'a Networks,
     pub now: Instant,
     pub actor_id: Option<Id>,
     request_id: &'a str,
@@ -338,6 +343,7 @@ fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut
                 location: kept.location,
                 etag: kept.etag,
                 body: kept.body,
+                kept: None,
                 replayed: true,
             };
             return T::replay(reply)
@@ -349,6 +355,7 @@ fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut
         conn,
         vault,
         second_approval: db.second_approval(),
+        networks: db.networks(),
         now,
         actor_id: deed.actor_id,
         request_id: &deed.request_id,
@@ -371,7 +378,7 @@ fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut
             status: i32::from(reply.status),
             location: reply.location.clone(),
             etag: reply.etag.clone(),
-            body: reply.body.clone(),
+            body: reply.kept.as_ref().unwrap_or(&reply.body).clone(),
             created_at: now,
         };
         each!(&mut *conn, c => diesel::insert_into(idempotency_keys::table).values(&kept).execute(c))?;

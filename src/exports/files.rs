@@ -169,6 +169,7 @@ pub async fn create(
                 location: Some(format!("/api/v1/export-files/{}", row.id)),
                 etag: None,
                 body: Vec::new(),
+                kept: None,
                 replayed: false,
             })
         })
@@ -307,7 +308,7 @@ pub async fn cancel(request: HttpRequest, caller: Caller, db: web::Data<Db>, job
         if jobs::ask_to_end(tx, &work)? {
             job::cancel(tx, id)?;
         }
-        Ok(Reply { status: 202, location: None, etag: None, body: Vec::new(), replayed: false })
+        Ok(Reply { status: 202, location: None, etag: None, body: Vec::new(), kept: None, replayed: false })
     });
     reply.await?;
     if let Some(progress) = jobs.running(id) {

@@ -233,7 +233,7 @@ fn place(tx: &mut Tx<'_>, parts: &Parts, size: u64, language: Language) -> Resul
     diesel::insert_into(t::table).values(&row).execute(tx.conn)?;
     store::keep_file(tx, id, &parts.file)?;
     jobs::place(tx, JobKind::Import, id, language)?;
-    Ok(Reply { status: 202, location: Some(format!("/api/v1/imports/{id}")), etag: None, body: Vec::new(), replayed: false })
+    Ok(Reply { status: 202, location: Some(format!("/api/v1/imports/{id}")), etag: None, body: Vec::new(), kept: None, replayed: false })
 }
 
 pub(super) fn id_of(text: &str) -> Result<Id> {

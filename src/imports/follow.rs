@@ -121,7 +121,7 @@ pub async fn cancel(
                 {
                     job::cancel(tx, id, actor)?;
                 }
-                Ok(Reply { status: 202, location: None, etag: None, body: Vec::new(), replayed: false })
+                Ok(Reply { status: 202, location: None, etag: None, body: Vec::new(), kept: None, replayed: false })
             });
             reply.await?;
         }
@@ -156,7 +156,7 @@ pub async fn undo(
         held!(tx.conn, t::table.filter(t::id.eq(id)).select(t::id))?;
         offered(&shown::own(tx.conn, actor, id)?, Action::Undo)?;
         jobs::place(tx, JobKind::ImportUndo, id, language)?;
-        Ok(Reply { status: 202, location: None, etag: None, body: Vec::new(), replayed: false })
+        Ok(Reply { status: 202, location: None, etag: None, body: Vec::new(), kept: None, replayed: false })
     });
     reply.await?;
     jobs.wake();

@@ -22,6 +22,9 @@ use crate::schema::imports as t;
 use crate::types::{Id, TextEnum};
 use crate::web::verbs::{self, Verbs};
 
+/// What the audit log calls an import that came to nothing, or broke off.
+pub const FAILED: &str = "import_failed";
+
 /// What an import needs before its first row.
 pub struct Work {
     row: Row,
@@ -179,18 +182,21 @@ fn ended(tx: &mut Tx<'_>, job: &Job, row: &Row, (report, found): (&Report, &Foun
             t::sheet.eq(found.sheet.clone()),
         ))
         .execute(tx.conn)?;
-    if report.outcome.keeps() {
-        noted(tx, row, report);
+    match report.outcome {
+        outcome if outcome.keeps() => noted(tx, row, report, Action::Import.code()),
+        Outcome::Failed => noted(tx, row, report, FAILED),
+        // A dry run.
+        _ => {}
     }
     jobs::finish(tx, job, JobState::Done, None)
 }
 
-fn noted(tx: &mut Tx<'_>, row: &Row, report: &Report) {
+fn noted(tx: &mut Tx<'_>, row: &Row, report: &Report, action: &'static str) {
     let detail = json!({
         "resource": row.resource, "file_sha256": row.file_sha256, "rows_read": report.rows_read,
         "rows_created": report.rows_created, "rows_updated": report.rows_updated, "rows_failed": report.rows_failed,
     });
-    tx.audit(Action::Import.code(), "imports", Some(row.id), None, Some(&detail));
+    tx.audit(action, "imports", Some(row.id), None, Some(&detail));
 }
 
 /// An import that can't be done: its file can't be read to the end, or its owner may do it no longer. Pieces that were kept
@@ -201,6 +207,10 @@ pub fn failed(tx: &mut Tx<'_>, job: &Job, error: &Error) -> Result<()> {
     diesel::update(t::table.find(job.record_id))
         .set((t::outcome.eq(outcome), t::finished_at.eq(tx.now), t::version.eq(t::version + 1), t::updated_at.eq(tx.now)))
         .execute(tx.conn)?;
+    if !row.dry_run {
+        let detail = json!({"resource": row.resource, "file_sha256": row.file_sha256, "code": error.code.as_str()});
+        tx.audit(FAILED, "imports", Some(row.id), None, Some(&detail));
+    }
     jobs::finish(tx, job, JobState::Failed, Some(error))
 }
 

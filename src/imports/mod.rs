@@ -28,6 +28,7 @@ pub(crate) mod undo;
 
 pub use api::{columns_of, create, list, one, template_of};
 pub use follow::{cancel, events, rows, undo as undo_one};
+pub use job::FAILED;
 pub use mappings::{delete as delete_mapping, list as list_mappings, one as one_mapping, put as put_mapping};
 pub use returned::file_back;
 pub use run::{Fault, Mode, OnError, Outcome};

@@ -25,6 +25,7 @@ pub mod media_items;
 pub mod media_placements;
 pub mod memberships;
 pub mod notice_objections;
+pub mod notifications;
 pub mod organizations;
 pub mod payee_accounts;
 pub mod person_duplicates;
@@ -43,6 +44,8 @@ pub mod users;
 pub mod volunteer_teams;
 pub mod volunteers;
 pub mod vouchers;
+pub mod webhook_deliveries;
+pub mod webhooks;
 pub mod welfare_batches;
 pub mod welfare_programmes;
 pub mod workstations;
@@ -94,6 +97,8 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<bank_transfer_lines::BankTransferLines>::new())),
         Box::leak(Box::new(Of::<users::Users>::new())),
         Box::leak(Box::new(Of::<role_grants::RoleGrants>::new())),
+        Box::leak(Box::new(Of::<webhooks::Webhooks>::new())),
+        Box::leak(Box::new(Of::<webhook_deliveries::WebhookDeliveries>::new())),
         Box::leak(Box::new(Of::<audit_events::AuditEvents>::new())),
     ]
 }

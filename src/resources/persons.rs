@@ -819,7 +819,7 @@ pub async fn reveal(request: HttpRequest, caller: Caller, db: web::Data<Db>, mut
             let detail = json!({"reason": given.reason});
             tx.audit(Action::Reveal.code(), Persons::NAME, Some(id), Some(person.organization_id), Some(&detail)).about(Some(id));
             let body = serde_json::to_vec(&Revealed { id_number, phone }).map_err(Error::internal)?;
-            Ok(Reply { status: 200, location: None, etag: None, body, replayed: false })
+            Ok(Reply { status: 200, location: None, etag: None, body, kept: None, replayed: false })
         })
         .await?;
     let mut response = respond(reply);

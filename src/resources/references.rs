@@ -185,6 +185,7 @@ foreign_keys! {
     "notice_objections"."organization_id" -> "organizations",
     "notice_objections"."notice_id" -> "public_notices",
     "notice_objections"."answered_by" -> "users",
+    "webhooks"."organization_id" -> "organizations",
 }
 
 /// The resource that a field of another refers to.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use super::{role_grants, rules};
+use super::{notifications, role_grants, rules};
 use crate::auth::{self, UserKind, UserStatus, password, session};
 use crate::db::{Any, AnyConnection, Grouped, Tx, each, grams};
 use crate::error::{Code, Error, Fault, Result, Says};
@@ -383,6 +383,7 @@ impl Resource for Users {
     fn delete(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View) -> Result<()> {
         begin(tx, scope, before)?;
         grams::replace(tx.conn, Self::NAME, before.id, None)?;
+        notifications::forget(tx, before.id)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

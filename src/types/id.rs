@@ -27,6 +27,12 @@ impl Id {
     pub fn new() -> Self {
         Self(uuid::Uuid::now_v7())
     }
+
+    /// The smallest that could have been made at an instant.
+    pub fn earliest(at: super::Instant) -> Self {
+        let milliseconds = u128::try_from(at.0.timestamp_millis()).unwrap_or(0);
+        Self(uuid::Uuid::from_u128(milliseconds << 80))
+    }
 }
 
 impl fmt::Display for Id {

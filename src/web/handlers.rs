@@ -129,7 +129,7 @@ async fn create(
     let reply = db
         .write(deed, move |tx| {
             let (id, shown) = verbs.create(tx, &actor, &scope, &draft)?;
-            Ok(Reply { status: 201, location: Some(format!("{path}/{id}")), etag: Some(shown.etag), body: shown.body, replayed: false })
+            Ok(Reply { status: 201, location: Some(format!("{path}/{id}")), ..shown_reply(shown) })
         })
         .await?;
     Ok(respond(reply))
@@ -156,11 +156,11 @@ async fn batch(
     let actor = caller.actor;
     let reply = db
         .write(deed, move |tx| {
-            let body = verbs.batch(tx, &actor, &scope, &drafts).map_err(|mut error| {
+            let (body, kept) = verbs.batch(tx, &actor, &scope, &drafts).map_err(|mut error| {
                 error.faults.iter_mut().for_each(|fault| fault.pointer = format!("/items{}", fault.pointer));
                 error
             })?;
-            Ok(Reply { status: 201, location: None, etag: None, body, replayed: false })
+            Ok(Reply { status: 201, location: None, etag: None, body, kept, replayed: false })
         })
         .await?;
     Ok(respond(reply))
@@ -201,7 +201,7 @@ async fn delete(verbs: &'static dyn Verbs, request: HttpRequest, caller: Caller,
     let reply = db
         .write(deed, move |tx| {
             verbs.delete(tx, &scope, id, version)?;
-            Ok(Reply { status: 204, location: None, etag: None, body: Vec::new(), replayed: false })
+            Ok(Reply { status: 204, location: None, etag: None, body: Vec::new(), kept: None, replayed: false })
         })
         .await?;
     Ok(respond(reply))
@@ -226,8 +226,8 @@ async fn step(
     Ok(respond(reply))
 }
 
-fn shown_reply(shown: Shown) -> Reply {
-    Reply { status: 200, location: None, etag: Some(shown.etag), body: shown.body, replayed: false }
+pub fn shown_reply(shown: Shown) -> Reply {
+    Reply { status: 200, location: None, etag: Some(shown.etag), body: shown.body, kept: shown.kept, replayed: false }
 }
 
 /// The deed of a request: who, under which id, and once if a key says so.

@@ -35,6 +35,10 @@ pub trait Resource: Sized + 'static {
     /// Writing it, and counting it, stays with its own organization and those above. Never for personal data or money.
     const SHARED_BELOW: bool = false;
 
+    /// A member of the view that is told in the answer to the deed that makes it and kept nowhere: neither in the audit log nor for a
+    /// retry, where it is null.
+    const TOLD_ONCE: Option<&'static str> = None;
+
     type View: Viewed + Serialize + ToSchema + Send;
     type Draft: Serialize + DeserializeOwned + Validate + ToSchema + Send;
     type Filter: DeserializeOwned + Default + IntoParams + Send;

@@ -40,6 +40,8 @@ pub struct Shown {
     /// Quoted.
     pub etag: String,
     pub body: Vec<u8>,
+    /// What a retry is answered, where that is less.
+    pub kept: Option<Vec<u8>>,
 }
 
 /// What became of one row of an import.
@@ -73,7 +75,8 @@ pub trait Verbs: Send + Sync {
     fn records(&self, conn: &mut AnyConnection, scope: &Scope, filter: &Value, window: &Window) -> Result<RecordPage>;
     fn get(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, id: Id) -> Result<Shown>;
     fn create(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, draft: &Value) -> Result<(Id, Shown)>;
-    fn batch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, drafts: &[Value]) -> Result<Vec<u8>>;
+    /// What is answered, and what a retry is, where that is less.
+    fn batch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, drafts: &[Value]) -> Result<(Vec<u8>, Option<Vec<u8>>)>;
     fn patch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, id: Id, version: i32, patch: &Value) -> Result<Shown>;
     fn delete(&self, tx: &mut Tx<'_>, scope: &Scope, id: Id, version: Option<i32>) -> Result<()>;
     fn step(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, call: &StepCall) -> Result<Shown>;
@@ -170,8 +173,29 @@ impl<R: Resource> Of<R> {
     }
 
     fn show_among(&self, actor: &Actor, view: &R::View, above: &[Id]) -> Result<Shown> {
-        let body = serde_json::to_vec(&self.with_actions(actor, view, above)).map_err(Error::internal)?;
-        Ok(Shown { etag: format!("\"{}\"", view.shown_version()), body })
+        let (body, kept) = Self::bodies(&self.with_actions(actor, view, above))?;
+        Ok(Shown { etag: format!("\"{}\"", view.shown_version()), body, kept })
+    }
+
+    /// What is answered, and what is kept of it where that is less.
+    fn bodies(answer: &impl Serialize) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
+        let body = serde_json::to_vec(answer).map_err(Error::internal)?;
+        if R::TOLD_ONCE.is_none() {
+            return Ok((body, None));
+        }
+        let mut kept = serde_json::to_value(answer).map_err(Error::internal)?;
+        match kept.get_mut("items").and_then(Value::as_array_mut) {
+            Some(items) => items.iter_mut().for_each(Self::forget),
+            None => Self::forget(&mut kept),
+        }
+        Ok((body, Some(serde_json::to_vec(&kept).map_err(Error::internal)?)))
+    }
+
+    /// Leaves out of a record, or of what has changed of it, what is told once.
+    fn forget(value: &mut Value) {
+        if let Some(member) = R::TOLD_ONCE.and_then(|name| value.get_mut(name)) {
+            *member = Value::Null;
+        }
     }
 
     /// Nothing may be done to a record of those above.
@@ -209,7 +233,8 @@ impl<R: Resource> Of<R> {
     fn insert(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<R::Draft>) -> Result<Vec<R::View>> {
         let views = R::insert(tx, scope, drafts)?;
         for view in &views {
-            let detail = serde_json::to_value(view).map_err(Error::internal)?;
+            let mut detail = serde_json::to_value(view).map_err(Error::internal)?;
+            Self::forget(&mut detail);
             tx.audit(Action::Create.code(), R::NAME, Some(view.id()), view.organization_id(), Some(&detail)).about(view.person_id());
         }
         Ok(views)
@@ -240,7 +265,8 @@ impl<R: Resource> Of<R> {
 
     fn update(&self, tx: &mut Tx<'_>, scope: &Scope, before: &R::View, draft: R::Draft) -> Result<R::View> {
         let after = R::update(tx, scope, before, draft)?;
-        let changes = difference(before, &after)?;
+        let mut changes = difference(before, &after)?;
+        Self::forget(&mut changes);
         tx.audit(Action::Update.code(), R::NAME, Some(after.id()), after.organization_id(), Some(&changes)).about(after.person_id());
         Ok(after)
     }
@@ -475,11 +501,11 @@ impl<R: Resource> Verbs for Of<R> {
         Ok((view.id(), self.show(actor, view)?))
     }
 
-    fn batch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, drafts: &[Value]) -> Result<Vec<u8>> {
+    fn batch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, drafts: &[Value]) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
         let drafts = self.read_drafts(drafts)?;
         let views = self.insert(tx, scope, drafts).map_err(among_many)?;
         let items: Vec<_> = views.iter().map(|view| self.with_actions(actor, view, &[])).collect();
-        serde_json::to_vec(&json!({ "items": items })).map_err(Error::internal)
+        Self::bodies(&json!({ "items": items }))
     }
 
     fn patch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, id: Id, version: i32, patch: &Value) -> Result<Shown> {
@@ -538,7 +564,8 @@ impl<R: Resource> Verbs for Of<R> {
         }
         let earlier = serde_json::to_value(&before).map_err(Error::internal)?;
         let after = (step.run)(tx, scope, before, body)?;
-        let changes = difference(&earlier, &after)?;
+        let mut changes = difference(&earlier, &after)?;
+        Self::forget(&mut changes);
         tx.audit(action.code(), R::NAME, Some(id), after.organization_id(), Some(&changes)).about(after.person_id());
         self.show(actor, &after)
     }

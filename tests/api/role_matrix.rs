@@ -10,8 +10,8 @@ use std::fmt::Write;
 use diesel::prelude::*;
 use serde_json::{Map, Value, json};
 use yiyong::policy::Role;
-use yiyong::schema::users;
-use yiyong::types::{Instant, TextEnum, business_today};
+use yiyong::schema::{notifications as n, users};
+use yiyong::types::{Id, Instant, TextEnum, business_today};
 use yiyong::web::verbs::registry;
 
 use crate::hosts::{Answer, Client, Host, on_each_database};
@@ -59,6 +59,7 @@ impl Samples {
                 "audit_events" => samples.plant_event(&platform),
                 "bank_transfers" => samples.plant_transfer(host, &importer),
                 "notice_objections" => samples.publish_notice(host),
+                "webhook_deliveries" => samples.plant_delivery(&platform),
                 _ => {}
             }
             if !verbs.writable() || samples.0.contains_key(verbs.name()) && verbs.name() != "organizations" {
@@ -123,6 +124,13 @@ impl Samples {
         self.0.insert("bank_transfer_lines", (line, Value::Null));
     }
 
+    /// A test that waits to be sent.
+    fn plant_delivery(&mut self, platform: &Client<'_>) {
+        let test = platform.post(&format!("{}/{}/test", address("webhooks"), self.id("webhooks")), &json!({}));
+        assert_eq!(test.status, 202, "{test:?}");
+        self.0.insert("webhook_deliveries", (test.id().to_owned(), Value::Null));
+    }
+
     /// Only what is published can be objected to.
     fn publish_notice(&self, host: &Host) {
         let leader = host.user("publisher", Role::Leader, Some("zz"));
@@ -174,6 +182,8 @@ impl Samples {
                 ("document_number", _) if ["honours", "public_notices"].contains(&verbs.name()) => json!("郑义〔2022〕8号"),
                 // The whole name of the sample person would not be for it.
                 ("title", _) if verbs.name() == "public_notices" => json!("公示"),
+                ("url", _) if verbs.name() == "webhooks" => json!("https://office.example.cn/yiyong"),
+                ("event_types", _) => json!(["*"]),
                 ("received_on", _) => json!(business_today(Instant::now())),
                 ("username", _) => json!("sample"),
                 ("initial_password", _) => json!("四月的风吹过金水河边的柳树"),
@@ -226,6 +236,7 @@ fn step_body(resource: &str, action: &str, samples: &Samples) -> Value {
         "withdraw" => json!({"reason": "核对", "withdrawn_on": "2022-06-17"}),
         "merge" => json!({"into_id": samples.id("persons"), "reason": "核对"}),
         "dismiss" => json!({"other_id": samples.id("persons")}),
+        "replay" if resource == "webhooks" => json!({"since": "2022-06-17T09:00:00+08:00"}),
         "reset-password" => json!({"new_password": "五月的雨落在金水河边的柳树"}),
         _ => json!({}),
     }
@@ -302,6 +313,30 @@ fn word(answer: &Answer, listed: Option<&str>) -> &'static str {
     }
 }
 
+/// Something that a user is told, and nobody else.
+fn notification(host: &Host, username: &str) -> String {
+    let id = Id::new();
+    host.service
+        .db
+        .run(false, |conn| {
+            let user: Id = users::table.filter(users::username.eq(username)).select(users::id).first(conn)?;
+            diesel::insert_into(n::table)
+                .values((
+                    n::id.eq(id),
+                    n::user_id.eq(user),
+                    n::kind.eq("training_planned"),
+                    n::resource.eq("trainings"),
+                    n::record_id.eq(Id::new()),
+                    n::event_id.eq(Id::new()),
+                    n::at.eq(Instant::now()),
+                ))
+                .execute(conn)?;
+            Ok(())
+        })
+        .expect("a notification");
+    id.to_string()
+}
+
 fn matrix(host: &Host) -> String {
     let samples = Samples::planted(host);
     let importer = host.sign_in("importer", yiyong::auth::UserKind::Service);
@@ -312,7 +347,6 @@ fn matrix(host: &Host) -> String {
         let park = [("resource", "publicity-assets"), ("record_id", samples.id("publicity_assets"))];
         crate::attachments::upload(&importer, &park, Some(("a.pdf", b"%PDF-1.7 %%EOF")), None).id().to_owned()
     };
-    let mut others = [("imports", import), ("export-files", export), ("attachments", picture())];
 
     let roles: Vec<Role> = Role::ENTRIES.iter().filter_map(|(code, ..)| Role::from_code(code)).collect();
     for role in &roles {
@@ -330,6 +364,8 @@ fn matrix(host: &Host) -> String {
             Ok(())
         })
         .expect("people");
+    let mut others =
+        [("imports", import), ("export-files", export), ("attachments", picture()), ("notifications", notification(host, "clerk"))];
     host.user("elsewhere", Role::OrgAdmin, Some("zz-gaoxin"));
     for role in [Role::Leader, Role::Clerk, Role::PublicityOfficer, Role::WelfareOfficer, Role::Finance, Role::Auditor] {
         grant(host, "elsewhere", role);

@@ -121,7 +121,7 @@ pub async fn results(request: HttpRequest, caller: Caller, db: web::Data<Db>, mu
             let told = read(&bytes, business_today(tx.now))?;
             let report = apply(tx, &scope, id, told, |says| says.in_language(language).to_owned())?;
             let body = serde_json::to_vec(&report).map_err(Error::internal)?;
-            Ok(Reply { status: 200, location: None, etag: None, body, replayed: false })
+            Ok(Reply { status: 200, location: None, etag: None, body, kept: None, replayed: false })
         })
         .await?;
     Ok(respond(reply))

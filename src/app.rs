@@ -75,6 +75,7 @@ pub struct Service {
     facts: web::Data<Facts>,
     contract: web::Data<Contract>,
     storage: web::Data<Storage>,
+    remembered: web::Data<public::Remembered>,
     allowed_origins: Arc<Vec<String>>,
 }
 
@@ -119,6 +120,7 @@ impl Service {
             }),
             contract: web::Data::new(Contract(document())),
             storage: web::Data::new(Storage::open(&config.storage)?),
+            remembered: web::Data::default(),
             allowed_origins: Arc::new(config.allowed_origins.clone()),
         })
     }
@@ -325,6 +327,7 @@ pub fn serve(service: Service, listener: TcpListener, workers: usize, connection
             .app_data(service.facts.clone())
             .app_data(service.contract.clone())
             .app_data(service.storage.clone())
+            .app_data(service.remembered.clone())
             .into_utoipa_app()
             .service(scope::scope("/api/v1").configure(annotated).map(|scope| scope.configure(resource_verbs)))
             .configure(at_the_root)

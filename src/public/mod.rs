@@ -5,10 +5,14 @@
 //! association, the answers alone. What isn't for the public isn't there: a draft and a wrong id get the same 404.
 
 mod api;
+mod figures;
+mod map;
 mod store;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use figures::Remembered;
+
 pub fn mount(config: &mut ServiceConfig<'_>) {
-    config.service(api::notices).service(api::notice).service(api::notice_lines);
+    config.service(api::notices).service(api::notice).service(api::notice_lines).service(figures::figures).service(map::map);
 }

@@ -46,14 +46,23 @@ fn told(status: Option<PublicStatus>) -> t::BoxedQuery<'static, Any> {
     }))
 }
 
-/// Rows as they are listed: one query for the names of all their organizations.
-fn briefs(conn: &mut AnyConnection, rows: &[Row], today: NaiveDate) -> Result<Vec<PublishedNoticeBrief>> {
-    let ids: Vec<Id> = rows.iter().map(|row| row.organization_id).collect();
+/// The organization with a code.
+pub fn organization_coded(conn: &mut AnyConnection, code: &str) -> Result<Option<Id>> {
+    Ok(organizations::table.filter(organizations::code.eq(code)).select(organizations::id).first(conn).optional()?)
+}
+
+/// Codes and names of organizations.
+pub fn organization_names(conn: &mut AnyConnection, ids: Vec<Id>) -> Result<HashMap<Id, (String, String)>> {
     let names: Vec<(Id, String, String)> = organizations::table
         .filter(organizations::id.eq_any(ids))
         .select((organizations::id, organizations::code, organizations::name))
         .load(conn)?;
-    let names: HashMap<Id, (String, String)> = names.into_iter().map(|(id, code, name)| (id, (code, name))).collect();
+    Ok(names.into_iter().map(|(id, code, name)| (id, (code, name))).collect())
+}
+
+/// Rows as they are listed: one query for the names of all their organizations.
+fn briefs(conn: &mut AnyConnection, rows: &[Row], today: NaiveDate) -> Result<Vec<PublishedNoticeBrief>> {
+    let names = organization_names(conn, rows.iter().map(|row| row.organization_id).collect())?;
     let incomplete = || Error::internal("a published notice without its days or its organization");
     rows.iter()
         .map(|row| {
@@ -84,7 +93,7 @@ pub fn page(
 ) -> Result<PublishedNoticePage> {
     let mut below: Option<Id> = None;
     if let Some(code) = organization_code {
-        below = organizations::table.filter(organizations::code.eq(code)).select(organizations::id).first(conn).optional()?;
+        below = organization_coded(conn, code)?;
         if below.is_none() {
             return Ok(PublishedNoticePage { items: Vec::new(), next_cursor: None });
         }

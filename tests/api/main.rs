@@ -33,6 +33,7 @@ mod notifications;
 mod organizations;
 mod persons;
 mod process;
+mod public;
 mod publicity;
 mod races;
 mod resilience;

@@ -1,0 +1,69 @@
+//! What anybody may read, without a token.
+
+use serde_json::json;
+use yiyong::policy::Role;
+
+use crate::hosts::{Host, on_each_database};
+
+/// A page for the public is made of nothing but what the public may have: the map, and numbers.
+#[test]
+fn a_map_and_numbers_for_anybody() {
+    on_each_database(|host: &Host| {
+        let city = host.planted();
+        let organization = |code: &str| city.get(&format!("/api/v1/organizations?code={code}")).body["items"][0]["id"].clone();
+        let (dengfeng, gaoxin) = (organization("zz-dengfeng"), organization("zz-gaoxin"));
+        let place = json!({"longitude": 113.6861302, "latitude": 34.7589225, "coordinate_system": "gcj02"});
+        for (code, owner, stage, place) in [
+            ("done", &dengfeng, "completed", Some(&place)),
+            ("elsewhere", &gaoxin, "completed", Some(&place)),
+            ("planned", &dengfeng, "planned", Some(&place)),
+            ("nowhere", &dengfeng, "completed", None),
+        ] {
+            let asset = json!({"code": code, "organization_id": owner, "name": code, "category": "venue", "kind": "park",
+                               "stage": stage, "stage_on": "2022-05-01", "place": place, "note": "内部备注"});
+            assert_eq!(city.post("/api/v1/publicity-assets", &asset).status, 201);
+        }
+        for (code, status) in [("works", "active"), ("gone", "closed")] {
+            let station = json!({"code": code, "organization_id": dengfeng, "name": code, "host_kind": "police_station", "status": status,
+                                 "longitude": 113.0, "latitude": 34.4});
+            let made = city.post("/api/v1/workstations", &station);
+            assert_eq!(made.status, 201, "{made:?}");
+        }
+        let nobody = host.nobody();
+        let codes = |path: &str| -> Vec<String> {
+            let page = nobody.get(path);
+            assert_eq!((page.status, page.header("Cache-Control")), (200, Some("public, max-age=60")), "{page:?}");
+            let features = page.body["features"].as_array().expect("features").clone();
+            features.iter().map(|feature| feature["properties"]["code"].as_str().expect("a code").to_owned()).collect()
+        };
+        assert_eq!(codes("/api/v1/public/map"), ["elsewhere", "done"]);
+        assert_eq!(codes("/api/v1/public/map?organization_code=zz-dengfeng"), ["done"]);
+        assert_eq!(codes("/api/v1/public/map?organization_code=nowhere"), Vec::<String>::new());
+        assert_eq!(codes("/api/v1/public/map?layer=workstations"), ["works"]);
+        let first = nobody.get("/api/v1/public/map?limit=1");
+        let next = format!("/api/v1/public/map?limit=1&cursor={}", first.body["next_cursor"].as_str().expect("a cursor"));
+        assert_eq!(codes(&next), ["done"]);
+        assert!(!first.body.to_string().contains("内部备注"));
+        let feature = &nobody.get("/api/v1/public/map?organization_code=zz-dengfeng&coordinate_system=wgs84").body["features"][0];
+        let longitude = feature["geometry"]["coordinates"][0].as_f64().expect("a longitude");
+        assert!((longitude - 113.6800).abs() < 0.001 && feature["type"] == "Feature", "{feature}");
+        assert_eq!(nobody.get("/api/v1/public/map?layer=persons").status, 400);
+
+        let figures = nobody.get("/api/v1/public/figures?year=2022");
+        let value = |code: &str| {
+            let items = figures.body["items"].as_array().expect("figures");
+            items.iter().find(|figure| figure["code"] == code).map(|figure| figure["value"].clone())
+        };
+        assert_eq!((value("four_ones.venues.park.completed"), value("organizations.county_associations")), (Some(json!(3)), Some(json!(2))));
+        assert!(!figures.body.to_string().contains("welfare.") && !figures.body.to_string().contains("records_url"), "{figures:?}");
+        let etag = figures.header("ETag").expect("a tag");
+        assert_eq!(nobody.send("GET", "/api/v1/public/figures?year=2022", &[("If-None-Match", etag)], None).status, 304);
+        let county = nobody.get("/api/v1/public/figures?year=2022&organization_code=zz-gaoxin");
+        assert_eq!(county.body["organization_name"], "高新区见义勇为协会");
+        // The same number as who may see the records behind it is told.
+        let officer = host.user("officer", Role::PublicityOfficer, Some("zz"));
+        assert_eq!(officer.get("/api/v1/figures/four_ones.venues.park.completed?year=2022").body["value"], json!(3));
+        assert_eq!(nobody.get("/api/v1/public/figures?organization_code=nowhere").faults(), [("/organization_code", "unknown_reference")]);
+        assert_eq!(nobody.get("/api/v1/public/figures?year=1900").status, 400);
+    });
+}

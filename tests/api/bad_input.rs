@@ -28,8 +28,8 @@ fn rows(host: &Host) -> Vec<i64> {
             count(conn, "SELECT count(*) AS n FROM persons"),
             count(conn, "SELECT count(*) AS n FROM imports"),
             count(conn, "SELECT count(*) AS n FROM idempotency_keys"),
-            // That it was refused may be noted.
-            count(conn, "SELECT count(*) AS n FROM audit_events WHERE outcome = 'done'"),
+            // That it was refused may be noted, and that an import came to nothing.
+            count(conn, "SELECT count(*) AS n FROM audit_events WHERE outcome = 'done' AND action <> 'import_failed'"),
             count(conn, "SELECT coalesce(sum(version), 0) AS n FROM organizations"),
         ])
     });

@@ -29,6 +29,7 @@
 //! | [`reports`] | figures set into documents |
 //! | [`resources`] | one slice per URL segment |
 //! | [`public`] | what anybody may read without a token |
+//! | [`wechat`] | the mini-program: the way in, messages, codes to scan |
 //!
 //! # The words
 //!
@@ -59,6 +60,8 @@
 //! | 享受条件 | eligibility rule | | 未登记 | unknown |
 //! | 公示，公示名单 | public notice, line | | 异议，答复 | objection, answer |
 //! | 办结公示 | conclude | | 更正 | correct |
+//! | 微信绑定，绑定码 | binding, binding code | | 订阅消息，模板 | message, template |
+//! | 小程序码 | QR code | | 场景值 | scene |
 //! | 审计记录 | audit event | | 链环，检查点 | link, checkpoint |
 //! | 通知 | notification | | 事件推送，推送记录 | webhook, delivery |
 //!
@@ -102,3 +105,4 @@ pub mod storage;
 pub mod types;
 pub mod vault;
 pub mod web;
+pub mod wechat;

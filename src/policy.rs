@@ -82,6 +82,8 @@ text_enum! {
         Rotate = "rotate", "更换密钥", "change the secret";
         Test = "test", "测试", "test";
         Replay = "replay", "重新投递", "send again";
+        BindingCode = "binding_code", "发放微信绑定码", "issue a binding code for WeChat";
+        Unbind = "unbind", "解除微信绑定", "end the bindings to WeChat";
     }
 }
 
@@ -179,7 +181,7 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
         // Users don't come in files: a password would stand in them.
         (W::PlatformAdmin | W::OrgAdmin, R::Access) => {
             let written = matches!(action, A::Create | A::Update | A::Delete | A::Disable | A::Enable | A::ResetPassword);
-            read || written || matches!(action, A::Rotate | A::Test | A::Replay)
+            read || written || matches!(action, A::BindingCode | A::Unbind | A::Rotate | A::Test | A::Replay)
         }
 
         (W::PlatformAdmin, R::Organizations) => read || write || matches!(action, A::Move | A::Archive),
@@ -260,6 +262,8 @@ pub struct Actor {
     pub name: String,
     pub username: String,
     pub must_change_password: bool,
+    /// By which WeChat account the session began, where it did.
+    pub wechat_binding_id: Option<Id>,
     /// Only the grants that hold today.
     pub grants: Arc<Vec<Grant>>,
 }

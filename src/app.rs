@@ -31,7 +31,7 @@ use crate::vault::Vault;
 use crate::web::contract::{self, Contract};
 use crate::web::{frame, handlers, verbs};
 use crate::wechat::{self, WeChat};
-use crate::{attachments, audit, auth, eligibility, exports, figures, health, imports, integrity, public, reports, resources};
+use crate::{attachments, audit, auth, eligibility, exports, figures, health, imports, integrity, me, public, reports, resources};
 
 /// How soon a changed key file counts: a stolen key must be dead within a minute.
 const KEYS_READ_EVERY: Duration = Duration::from_secs(30);
@@ -140,6 +140,9 @@ fn annotated(config: &mut ServiceConfig<'_>) {
     config
         .service(resources::persons::reveal)
         .service(resources::users::binding_code)
+        .service(resources::service_records::check_in)
+        .service(resources::contact_changes::ask)
+        .service(me::me)
         .service(resources::bank_transfers::file::file)
         .service(resources::bank_transfers::results::results)
         .service(resources::bank_transfers::reconciliation::reconciliation)
@@ -206,6 +209,7 @@ pub fn document() -> Value {
         {"name": "attachments", "description": "附件 / Files that belong to records"},
         {"name": "notifications", "description": "通知 / What one is told"},
         {"name": "figures", "description": "指标与报告 / Figures and the report, each linked to its records"},
+        {"name": "me", "description": "本人档案 / The caller's own record"},
         {"name": "wechat", "description": "微信小程序 / The mini-program of WeChat"},
         {"name": "public", "description": "公众可读，无需登录 / For anybody, without a token"},
         {"name": "service", "description": "运行状态 / The service itself"},

@@ -1490,6 +1490,79 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    service_records (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        volunteer_id -> Uuid,
+        team_id -> Nullable<Uuid>,
+        campaign_event_id -> Nullable<Uuid>,
+        note -> Nullable<Text>,
+        started_at -> Instant,
+        ended_at -> Nullable<Instant>,
+        minutes -> Nullable<BigInt>,
+        state -> Text,
+        confirmed_by -> Nullable<Uuid>,
+        reason -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    certificates (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        volunteer_id -> Uuid,
+        from_on -> Date,
+        to_on -> Date,
+        minutes -> BigInt,
+        records -> BigInt,
+        verification_code -> Text,
+        state -> Text,
+        reason -> Nullable<Text>,
+        issued_by -> Uuid,
+        issued_on -> Date,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    contact_changes (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        person_id -> Uuid,
+        phone_sealed -> Nullable<Binary>,
+        phone_masked -> Text,
+        note -> Nullable<Text>,
+        state -> Text,
+        reason -> Nullable<Text>,
+        requested_by -> Uuid,
+        decided_by -> Nullable<Uuid>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::joinable!(service_records -> volunteers (volunteer_id));
+diesel::joinable!(certificates -> volunteers (volunteer_id));
+diesel::joinable!(contact_changes -> persons (person_id));
 diesel::joinable!(appointments -> persons (person_id));
 diesel::joinable!(consents -> persons (person_id));
 diesel::joinable!(dependants -> persons (person_id));
@@ -1589,6 +1662,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     wechat_templates,
     wechat_tickets,
     wechat_tokens,
+    certificates,
+    contact_changes,
+    service_records,
     welfare_batches,
     welfare_programmes,
     workstations,

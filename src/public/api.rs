@@ -104,7 +104,7 @@ pub struct PublishedNoticeFilter {
 
 /// What is told alike to everybody: it may be kept for a minute wherever it passes, and its ETag is that of its words, which change by
 /// themselves when the last day is over.
-fn told(request: &HttpRequest, body: &impl Serialize) -> Result<HttpResponse> {
+pub(super) fn told(request: &HttpRequest, body: &impl Serialize) -> Result<HttpResponse> {
     let body = serde_json::to_vec(body).map_err(Error::internal)?;
     let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..12]));
     let mut response = if is_known(request, &etag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };

@@ -5,10 +5,11 @@
 //! association, the answers alone. What isn't for the public isn't there: a draft and a wrong id get the same 404.
 
 mod api;
+mod certificates;
 mod store;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub fn mount(config: &mut ServiceConfig<'_>) {
-    config.service(api::notices).service(api::notice).service(api::notice_lines);
+    config.service(api::notices).service(api::notice).service(api::notice_lines).service(certificates::certificate);
 }

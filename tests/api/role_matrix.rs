@@ -57,6 +57,8 @@ impl Samples {
         for verbs in registry() {
             match verbs.name() {
                 "person_duplicates" => samples.plant_double(&importer),
+                "service_records" => samples.plant_service(host, &city),
+                "contact_changes" => samples.plant_change(host),
                 "person_merges" => samples.plant_merge(&importer, &city),
                 "ledger_transactions" => samples.plant_transaction(host, &importer),
                 "audit_events" => samples.plant_event(&platform),
@@ -84,6 +86,31 @@ impl Samples {
             samples.0.insert(verbs.name(), (answer.id().to_owned(), draft));
         }
         samples
+    }
+
+    /// The sample volunteer serves, is confirmed, and serves again.
+    fn plant_service(&mut self, host: &Host, city: &Client<'_>) {
+        host.user("walker", Role::Volunteer, Some("zz-dengfeng"));
+        host.is_person("walker", self.id("persons"));
+        let walker = host.sign_in("walker", yiyong::auth::UserKind::Person);
+        let team = self.id("volunteer_teams").parse().expect("an id");
+        let scene = json!({"scene": yiyong::wechat::qr::scene("volunteer_teams", team)});
+        let begun = walker.post("/api/v1/service-records/check-in", &scene);
+        assert_eq!(begun.status, 201, "{begun:?}");
+        crate::service_records::begun_earlier(host, begun.id(), 60);
+        let path = format!("/api/v1/service-records/{}", begun.id());
+        assert_eq!(walker.post(&format!("{path}/check-out"), &json!({})).status, 200);
+        assert_eq!(city.post(&format!("{path}/confirm"), &json!({})).status, 200);
+        let again = walker.post("/api/v1/service-records/check-in", &scene);
+        assert_eq!(again.status, 201, "{again:?}");
+        self.0.insert("service_records", (again.id().to_owned(), Value::Null));
+    }
+
+    fn plant_change(&mut self, host: &Host) {
+        let walker = host.sign_in("walker", yiyong::auth::UserKind::Person);
+        let asked = walker.post("/api/v1/me/contact-changes", &json!({"phone": "13800138000"}));
+        assert_eq!(asked.status, 201, "{asked:?}");
+        self.0.insert("contact_changes", (asked.id().to_owned(), Value::Null));
     }
 
     /// The making of the county is in the audit log.
@@ -188,6 +215,7 @@ impl Samples {
                 ("url", _) if verbs.name() == "webhooks" => json!("https://office.example.cn/yiyong"),
                 ("event_types", _) => json!(["*"]),
                 ("received_on", _) => json!(business_today(Instant::now())),
+                ("from_on" | "to_on", _) if verbs.name() == "certificates" => json!(business_today(Instant::now())),
                 ("username", _) => json!("sample"),
                 ("initial_password", _) => json!("四月的风吹过金水河边的柳树"),
                 ("role", _) => json!("clerk"),

@@ -104,7 +104,7 @@ fn deeds(host: &Host) -> Vec<(String, String)> {
 }
 
 /// Everything that the database keeps of deeds, as text.
-fn kept(host: &Host) -> String {
+pub fn kept(host: &Host) -> String {
     let all = host.service.db.run(true, |conn| {
         let details: Vec<Option<String>> = audit_events::table.select(audit_events::detail).load(conn)?;
         let bodies: Vec<Vec<u8>> = idempotency_keys::table.select(idempotency_keys::body).load(conn)?;

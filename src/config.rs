@@ -312,13 +312,11 @@ impl Config {
 }
 
 type Get<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// A setting's name, its default, its least and its most.
+type Within<'a, T> = &'a dyn Fn(&str, usize, usize, usize) -> Result<T, String>;
 
 /// The mini-program: all that it needs, or nothing.
-fn wechat(
-    get: Get<'_>,
-    seconds: &dyn Fn(&str, usize, usize, usize) -> Result<Duration, String>,
-    number: &dyn Fn(&str, usize, usize, usize) -> Result<usize, String>,
-) -> Result<Option<wechat::Settings>, String> {
+fn wechat(get: Get<'_>, seconds: Within<'_, Duration>, number: Within<'_, usize>) -> Result<Option<wechat::Settings>, String> {
     let (app_id, secret_file) = match (get(WECHAT_APP_ID), get(WECHAT_SECRET)) {
         (None, None) => return Ok(None),
         (Some(app_id), Some(file)) => (app_id, file),

@@ -171,6 +171,13 @@ fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<Resealed> {
     Ok(part)
 }
 
+/// Ends those bindings of users that stand on a phone number alone.
+pub fn end_by_phone(tx: &mut Tx<'_>, user_ids: &[Id]) -> Result<()> {
+    let by_phone = t::table.filter(t::user_id.eq_any(user_ids.to_vec())).filter(t::bound_by.eq(BoundBy::Phone));
+    let living: Vec<Id> = by_phone.filter(t::ended_at.is_null()).select(t::id).load(tx.conn)?;
+    if living.is_empty() { Ok(()) } else { end(tx, &living, "an office was given") }
+}
+
 /// A code by which a user binds a WeChat account.
 #[derive(Serialize, ToSchema)]
 pub struct BindingCode {

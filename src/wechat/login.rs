@@ -3,7 +3,7 @@
 //!
 //! A phone number in the records is written by clerks, so it opens no account that holds an office: whoever may write a person's number
 //! could give an officer's record their own and come in as the officer. It opens those of volunteers and families; an office takes a code
-//! from an administrator.
+//! from an administrator, and whoever is given one later binds anew.
 
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use base64::Engine as _;
@@ -19,7 +19,7 @@ use super::bindings::{self, BoundBy};
 use super::client::Holder;
 use super::errors::{Failure, Meaning};
 use super::{WeChat, token};
-use crate::auth::{Auth, SignedIn, Tokens, UserKind, UserStatus, deed, session, tokens};
+use crate::auth::{Auth, SignedIn, Tokens, UserKind, UserStatus, deed, session, take_turn, tokens};
 use crate::db::{Db, Tx, held};
 use crate::error::{Code, Error, Result, Says};
 use crate::policy::Role;
@@ -368,6 +368,8 @@ fn by_phone(tx: &mut Tx<'_>, number: Option<&str>) -> Result<Result<Id, Error>> 
             "only mobile numbers of mainland China are known; ask the association for a binding code",
         );
     };
+    // So that nobody is given an office between the look and the binding.
+    take_turn(tx)?;
     let hashes = tx.vault.hashes("phone", &number);
     let found: Vec<Id> = users::table
         .inner_join(persons::table.on(persons::id.nullable().eq(users::person_id)))

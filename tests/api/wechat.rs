@@ -335,6 +335,28 @@ fn whose_account_it_is_must_be_clear() {
     });
 }
 
+/// An office that comes later ends what stood on a phone number alone.
+#[test]
+fn an_office_does_not_stand_on_a_phone_number() {
+    with_wechat(&[], |host, _| {
+        let admin = host.planted();
+        let (_, user) = somebody(&admin, "volunteer", Some(PHONE), "volunteer");
+        let volunteer = signed_in(host, "oVolunteer", PHONE);
+        assert_eq!(volunteer.get("/api/v1/auth/me").status, 200);
+        let office = json!({"user_id": user, "role": "clerk", "organization_id": organization(&admin, "zz-dengfeng")});
+        assert_eq!(admin.post("/api/v1/role-grants", &office).status, 201);
+        assert_eq!(volunteer.get("/api/v1/auth/me").status, 401);
+        let again = ticket(host, "ok-oVolunteer.2");
+        assert_eq!(bind(host, &again, ("phone_code", &format!("phone-{PHONE}.2"))).faults(), [("/phone_code", "office_account")]);
+        let code = admin.send("POST", &format!("{USERS}/{user}/binding-code"), &[], None);
+        assert_eq!(bind(host, &again, ("binding_code", code.body["binding_code"].as_str().expect("a code"))).status, 200);
+        // What an administrator has vouched for stays.
+        let more = json!({"user_id": user, "role": "publicity_officer", "organization_id": organization(&admin, "zz-dengfeng")});
+        assert_eq!(admin.post("/api/v1/role-grants", &more).status, 201);
+        assert!(login(host, "ok-oVolunteer.3").body["access_token"].is_string());
+    });
+}
+
 /// Who tries codes that the office might have given is slowed down like who tries passwords.
 #[test]
 fn an_address_that_fails_often_waits() {

@@ -7,7 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Clock};
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use serde_json::json;
 
 use super::{Message, MessageState, credits, filled, t};
@@ -81,7 +83,8 @@ fn work(api: &Api, db: &Db, stopping: &(Mutex<bool>, Condvar)) {
 macro_rules! due {
     ($now:expr) => {
         t::table
-            .filter(t::state.eq(MessageState::Waiting))
+            // Written out, and not bound: only so is the index of the few that wait used.
+            .filter(sql::<Bool>("wechat_messages.state = 'waiting'"))
             .filter(t::not_before.le($now))
             .filter(t::leased_until.is_null().or(t::leased_until.lt($now)))
             .order(t::id)
@@ -264,7 +267,8 @@ fn sweep(api: &Api, db: &Db) -> Result<()> {
     let seconds = i64::try_from(api.settings.messages_kept.as_secs()).unwrap_or(i64::MAX);
     loop {
         let swept = db.write_background(&Deed::of_operator("wechat"), |tx| {
-            let old = t::table.filter(t::state.ne(MessageState::Waiting)).filter(t::updated_at.lt(tx.now.plus_seconds(-seconds)));
+            let old =
+                t::table.filter(sql::<Bool>("wechat_messages.state <> 'waiting'")).filter(t::updated_at.lt(tx.now.plus_seconds(-seconds)));
             let ids: Vec<Id> = old.order(t::updated_at).limit(SWEPT_AT_ONCE).select(t::id).load(tx.conn)?;
             Ok(diesel::delete(t::table.filter(t::id.eq_any(ids))).execute(tx.conn)?)
         })?;

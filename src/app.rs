@@ -30,7 +30,8 @@ use crate::storage::Storage;
 use crate::vault::Vault;
 use crate::web::contract::{self, Contract};
 use crate::web::{frame, handlers, verbs};
-use crate::{attachments, audit, auth, eligibility, exports, figures, health, imports, integrity, public, reports, resources};
+use crate::wechat::{self, WeChat};
+use crate::{attachments, audit, auth, eligibility, exports, figures, health, imports, integrity, me, public, reports, resources};
 
 /// How soon a changed key file counts: a stolen key must be dead within a minute.
 const KEYS_READ_EVERY: Duration = Duration::from_secs(30);
@@ -72,6 +73,7 @@ pub struct Service {
     pub auth: web::Data<Auth>,
     pub jobs: web::Data<Jobs>,
     pub outbox: web::Data<Outbox>,
+    pub wechat: web::Data<WeChat>,
     facts: web::Data<Facts>,
     contract: web::Data<Contract>,
     storage: web::Data<Storage>,
@@ -102,6 +104,7 @@ impl Service {
             auth: web::Data::new(auth),
             jobs: web::Data::new(Jobs::new(config.jobs)),
             outbox: web::Data::new(Outbox::new(config.outbox.clone())),
+            wechat: web::Data::new(WeChat::new(config.wechat.clone())),
             facts: web::Data::new(Facts {
                 metrics,
                 behind_tls: config.behind_tls,
@@ -135,8 +138,13 @@ fn annotated(config: &mut ServiceConfig<'_>) {
     auth::mount(config);
     public::mount(config);
     attachments::mount(config);
+    wechat::mount(config);
     config
         .service(resources::persons::reveal)
+        .service(resources::users::binding_code)
+        .service(resources::service_records::check_in)
+        .service(resources::contact_changes::ask)
+        .service(me::me)
         .service(resources::bank_transfers::file::file)
         .service(resources::bank_transfers::results::results)
         .service(resources::bank_transfers::reconciliation::reconciliation)
@@ -203,6 +211,8 @@ pub fn document() -> Value {
         {"name": "attachments", "description": "附件 / Files that belong to records"},
         {"name": "notifications", "description": "通知 / What one is told"},
         {"name": "figures", "description": "指标与报告 / Figures and the report, each linked to its records"},
+        {"name": "me", "description": "本人档案 / The caller's own record"},
+        {"name": "wechat", "description": "微信小程序 / The mini-program of WeChat"},
         {"name": "public", "description": "公众可读，无需登录 / For anybody, without a token"},
         {"name": "service", "description": "运行状态 / The service itself"},
     ]);
@@ -274,7 +284,7 @@ pub async fn serve_until_told(
     });
     actix_web::rt::spawn(keep_the_log(service.clone()));
     actix_web::rt::spawn(attachments::keep_clean(service.clone()));
-    let at_work = (service.jobs.start(&service.db), service.outbox.start(&service.db));
+    let at_work = (service.jobs.start(&service.db), service.outbox.start(&service.db), service.wechat.start(&service.db));
     let server = serve(service, listener, workers, connections_to_database)?;
     let handle = server.handle();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -324,6 +334,7 @@ pub fn serve(service: Service, listener: TcpListener, workers: usize, connection
             .app_data(service.auth.clone())
             .app_data(service.jobs.clone())
             .app_data(service.outbox.clone())
+            .app_data(service.wechat.clone())
             .app_data(service.facts.clone())
             .app_data(service.contract.clone())
             .app_data(service.storage.clone())

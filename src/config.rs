@@ -16,6 +16,8 @@ use crate::files::read::Limits;
 use crate::jobs::JobsConfig;
 use crate::outbox::{Networks, OutboxConfig};
 use crate::storage::{BucketKind, StorageConfig};
+use crate::types::TextEnum;
+use crate::wechat;
 
 /// Everything that can be set, with the default and what it is for: the README's table is made from this.
 pub const SETTINGS: &[(&str, &str, &str)] = &[
@@ -109,6 +111,18 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("YIYONG_WEBHOOK_TRIED_FOR_HOURS", "72", "for how long after its event a delivery is tried"),
     ("YIYONG_WEBHOOK_DELIVERIES_KEPT_DAYS", "30", "how long deliveries that are over stay in the log of deliveries"),
     ("YIYONG_NOTIFICATIONS_KEPT_DAYS", "365", "how long notifications are kept"),
+    ("YIYONG_WECHAT_APP_ID", "", "the mini-program's AppID; without it, and its secret, nothing is asked of WeChat"),
+    ("YIYONG_WECHAT_APP_SECRET_FILE", "", "its AppSecret"),
+    ("YIYONG_WECHAT_API_URL", "https://api.weixin.qq.com", "where WeChat's API is; plain HTTP only on this machine"),
+    ("YIYONG_WECHAT_ANSWER_WITHIN_SECONDS", "5", "how long WeChat may take to answer"),
+    (
+        "YIYONG_WECHAT_ENVIRONMENT",
+        "release",
+        "the version of the mini-program that messages and codes open: `release`, `trial` or `develop`",
+    ),
+    ("YIYONG_WECHAT_CHECK_IN_PAGE", "pages/check-in/index", "its page that the code of a team or an event opens"),
+    ("YIYONG_WECHAT_WORKSTATION_PAGE", "pages/workstation/index", "its page that the code of a workstation opens"),
+    ("YIYONG_WECHAT_MESSAGES_KEPT_DAYS", "30", "how long what became of a message is kept"),
     ("YIYONG_LOG", "info", "log levels, as env_logger reads them"),
 ];
 
@@ -139,6 +153,8 @@ pub struct Config {
     pub full_exports_an_hour: i64,
     pub storage: StorageConfig,
     pub attachment_limits: AttachmentLimits,
+    /// `None` where no mini-program is configured.
+    pub wechat: Option<wechat::Settings>,
 }
 
 /// From which amount on, in fen, a disbursement or a batch of them needs a second approver.
@@ -282,6 +298,7 @@ impl Config {
                 link_seconds: whole(number("YIYONG_LINK_SECONDS", 600, 1, 86_400)?),
             },
             full_exports_an_hour: whole(number("YIYONG_FULL_EXPORTS_AN_HOUR", 20, 0, 1_000_000)?),
+            wechat: wechat(&get, &seconds, &number)?,
             target,
             data_dir,
             bind,
@@ -292,6 +309,52 @@ impl Config {
             allowed_origins,
         })
     }
+}
+
+type Get<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// A setting's name, its default, its least and its most.
+type Within<'a, T> = &'a dyn Fn(&str, usize, usize, usize) -> Result<T, String>;
+
+/// The mini-program: all that it needs, or nothing.
+fn wechat(get: Get<'_>, seconds: Within<'_, Duration>, number: Within<'_, usize>) -> Result<Option<wechat::Settings>, String> {
+    let (app_id, secret_file) = match (get(WECHAT_APP_ID), get(WECHAT_SECRET)) {
+        (None, None) => return Ok(None),
+        (Some(app_id), Some(file)) => (app_id, file),
+        (Some(_), None) => return Err(format!("{WECHAT_SECRET}: the AppSecret of the mini-program must be given with its AppID")),
+        (None, Some(_)) => return Err(format!("{WECHAT_APP_ID}: the AppID of the mini-program must be given with its AppSecret")),
+    };
+    let named = |text: &str| (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if !named(&app_id) {
+        return Err(format!("{WECHAT_APP_ID}: '{app_id}' is not an AppID, as in wx1234567890abcdef"));
+    }
+    let app_secret = Zeroizing::new(secret(WECHAT_SECRET, Path::new(&secret_file))?.trim().to_owned());
+    if !named(&app_secret) {
+        return Err(format!("{WECHAT_SECRET}: {secret_file} does not hold an AppSecret and nothing else"));
+    }
+    let url = get(WECHAT_URL).unwrap_or_else(|| "https://api.weixin.qq.com".into());
+    let host = url.strip_prefix("http://").map(|rest| rest.split(['/', ':']).next().unwrap_or_default());
+    // The secret is sent along.
+    if !(url.starts_with("https://") || host.is_some_and(|host| ["127.0.0.1", "localhost"].contains(&host))) {
+        return Err(format!("{WECHAT_URL}: '{url}' should begin with https://, or be on this machine"));
+    }
+    let environment = get(WECHAT_ENVIRONMENT).unwrap_or_else(|| "release".into());
+    let environment = wechat::Environment::from_code(&environment)
+        .ok_or_else(|| format!("{WECHAT_ENVIRONMENT}: '{environment}' should be release, trial or develop"))?;
+    let page = |name: &str, default: &str| {
+        let page = get(name).unwrap_or_else(|| default.to_owned());
+        let fine = !page.starts_with('/') && page.len() <= 128 && page.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.".contains(&b));
+        if fine { Ok(page) } else { Err(format!("{name}: '{page}' is not a page, as in {default}: without a leading / and a query")) }
+    };
+    Ok(Some(wechat::Settings {
+        app_id,
+        app_secret,
+        api_url: url.trim_end_matches('/').to_owned(),
+        answer_within: seconds("YIYONG_WECHAT_ANSWER_WITHIN_SECONDS", 5, 1, 60)?,
+        environment,
+        check_in_page: page("YIYONG_WECHAT_CHECK_IN_PAGE", "pages/check-in/index")?,
+        workstation_page: page("YIYONG_WECHAT_WORKSTATION_PAGE", "pages/workstation/index")?,
+        messages_kept: Duration::from_secs(86_400 * number("YIYONG_WECHAT_MESSAGES_KEPT_DAYS", 30, 1, 3_650)? as u64),
+    }))
 }
 
 fn from_env(name: &str) -> Option<String> {
@@ -343,6 +406,10 @@ pub fn own_address() -> Result<SocketAddr, String> {
     Ok(address)
 }
 
+const WECHAT_APP_ID: &str = "YIYONG_WECHAT_APP_ID";
+const WECHAT_SECRET: &str = "YIYONG_WECHAT_APP_SECRET_FILE";
+const WECHAT_URL: &str = "YIYONG_WECHAT_API_URL";
+const WECHAT_ENVIRONMENT: &str = "YIYONG_WECHAT_ENVIRONMENT";
 const SIGNING_KEY: &str = "YIYONG_SIGNING_KEY_FILE";
 const OTHER_SIGNING_KEYS: &str = "YIYONG_OTHER_SIGNING_KEY_FILES";
 const DATA_KEY: &str = "YIYONG_DATA_KEY_FILE";

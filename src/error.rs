@@ -92,6 +92,9 @@ codes! {
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "请先登录", "Sign in first";
     InvalidToken = "invalid_token", UNAUTHORIZED, "登录凭证无效或已过期", "The token is invalid or has expired";
     InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "用户名或密码不正确", "The username or the password is wrong";
+    InvalidWechatCode = "invalid_wechat_code", UNAUTHORIZED, "微信登录凭证无效或已过期，请重新登录", "The WeChat code is invalid or has expired; sign in again";
+    WechatRisk = "wechat_risk", FORBIDDEN, "微信判定该账号存在风险，暂不能登录", "WeChat holds this account to be at risk and lets it in nowhere";
+    AccountDisabled = "account_disabled", FORBIDDEN, "该账号已停用", "The account is disabled";
     Forbidden = "forbidden", FORBIDDEN, "您的角色不允许此操作", "Your role does not allow this";
     PasswordChangeRequired = "password_change_required", FORBIDDEN, "请先修改初始密码", "Change the initial password first";
     NotFound = "not_found", NOT_FOUND, "未找到", "Not found";
@@ -118,6 +121,8 @@ codes! {
     DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "数据库暂时不可用，请稍后再试", "The database is away; try again shortly";
     StorageFull = "storage_full", INSUFFICIENT_STORAGE, "服务器磁盘已满，未保存任何内容；请联系管理员", "The server's disk is full and nothing was kept; tell its administrator";
     StorageUnavailable = "storage_unavailable", SERVICE_UNAVAILABLE, "附件存储暂时不可用，请稍后再试", "The storage of attachments is away; try again shortly";
+    FeatureOff = "feature_off", SERVICE_UNAVAILABLE, "此功能未启用", "This is not switched on";
+    WechatUnavailable = "wechat_unavailable", SERVICE_UNAVAILABLE, "微信暂时无法响应，请稍后再试", "WeChat does not answer; try again shortly";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "服务繁忙，请稍后再试", "The service is busy; try again shortly";
 }
 

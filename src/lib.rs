@@ -28,7 +28,9 @@
 //! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
 //! | [`reports`] | figures set into documents |
 //! | [`resources`] | one slice per URL segment |
+//! | [`me`] | what the caller is to the association |
 //! | [`public`] | what anybody may read without a token |
+//! | [`wechat`] | the mini-program: the way in, messages, codes to scan |
 //!
 //! # The words
 //!
@@ -42,6 +44,8 @@
 //! | 联络员 | liaison officer | | 发放批次 | welfare batch |
 //! | 志愿者队伍 | volunteer team | | 发放 | disbursement |
 //! | 志愿者，入队 | volunteer, membership | | 编制、批准、支付、交付 | prepare, approve, pay, deliver |
+//! | 服务记录，签到、签退 | service record, check in / out | | 服务证明，核验码 | certificate, verification code |
+//! | 联系方式变更 | change of contact data | | 服务时长 | minutes |
 //! | 宣传阵地 | publicity asset | | 培训，人次 | training, attendances |
 //! | 示范单位 | demonstration unit | | 督导检查 | inspection |
 //! | 宣传活动 | campaign | | 讲评通报 | circular |
@@ -59,6 +63,8 @@
 //! | 享受条件 | eligibility rule | | 未登记 | unknown |
 //! | 公示，公示名单 | public notice, line | | 异议，答复 | objection, answer |
 //! | 办结公示 | conclude | | 更正 | correct |
+//! | 微信绑定，绑定码 | binding, binding code | | 订阅消息，模板 | message, template |
+//! | 小程序码 | QR code | | 场景值 | scene |
 //! | 审计记录 | audit event | | 链环，检查点 | link, checkpoint |
 //! | 通知 | notification | | 事件推送，推送记录 | webhook, delivery |
 //!
@@ -91,6 +97,7 @@ pub mod integrity;
 pub mod jobs;
 pub mod ledger;
 pub mod logging;
+pub mod me;
 pub mod metrics;
 pub mod outbox;
 pub mod policy;
@@ -102,3 +109,4 @@ pub mod storage;
 pub mod types;
 pub mod vault;
 pub mod web;
+pub mod wechat;

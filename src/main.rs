@@ -23,10 +23,10 @@ use yiyong::demo::{self, Account};
 use yiyong::error::{Error, Language};
 use yiyong::logging;
 use yiyong::policy::Role;
-use yiyong::resources::payee_accounts;
 use yiyong::resources::persons::{self, Resealed};
-use yiyong::resources::webhooks;
+use yiyong::resources::{contact_changes, payee_accounts, webhooks};
 use yiyong::types::TextEnum;
+use yiyong::wechat::bindings;
 
 /// 义勇：见义勇为协会的记录、救助发放与年度报告。
 /// Records, welfare and the computed yearly report of the associations for courageous acts.
@@ -142,6 +142,14 @@ fn run(command: Command) -> Result<(), String> {
             let webhooks = webhooks::reseal(&service.db).map_err(told)?;
             if webhooks.seen > 0 {
                 writeln!(out, "resealed {} of {} webhooks", webhooks.resealed, webhooks.seen).map_err(|e| e.to_string())?;
+            }
+            let bindings = bindings::reseal(&service.db).map_err(told)?;
+            if bindings.seen > 0 {
+                writeln!(out, "resealed {} of {} bindings to WeChat", bindings.resealed, bindings.seen).map_err(|e| e.to_string())?;
+            }
+            let changes = contact_changes::reseal(&service.db).map_err(told)?;
+            if changes > 0 {
+                writeln!(out, "resealed {changes} changes of contact data").map_err(|e| e.to_string())?;
             }
             if dated > 0 {
                 writeln!(out, "kept the birth dates of {dated} persons").map_err(|e| e.to_string())?;

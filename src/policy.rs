@@ -82,6 +82,10 @@ text_enum! {
         Rotate = "rotate", "更换密钥", "change the secret";
         Test = "test", "测试", "test";
         Replay = "replay", "重新投递", "send again";
+        CheckIn = "check_in", "签到", "check in";
+        CheckOut = "check_out", "签退", "check out";
+        BindingCode = "binding_code", "发放微信绑定码", "issue a binding code for WeChat";
+        Unbind = "unbind", "解除微信绑定", "end the bindings to WeChat";
     }
 }
 
@@ -158,6 +162,8 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
     // What is kept of a hero: a confirmation that was given elsewhere, what may be published, consents to it, and where
     // money is sent.
     let files = matches!(action, A::Confirm | A::Publish | A::Unpublish | A::Withdraw | A::Disable | A::Enable);
+    // Of service the end, and whether it counts; of what people ask to have changed, whether it is; of certificates, whether they stand.
+    let decide = matches!(action, A::CheckOut | A::Confirm | A::Approve | A::Reject | A::Withdraw);
     match (role, area) {
         // Money first: approving and paying belong to one role each, whoever else may write.
         (W::Leader, R::Welfare) if matches!(action, A::Approve | A::Return | A::Reject) => true,
@@ -166,6 +172,8 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
         (W::Finance, R::Welfare) if matches!(action, A::Pay | A::Deliver) => true,
         // A payment that bounced comes back to finance, and who paid it doesn't undo it: then the leader can.
         (W::Finance | W::Leader, R::Welfare) if action == A::Reverse => true,
+        // What somebody was given they acknowledge themselves: see `Scope::own`.
+        (W::HeroFamily, R::Welfare) if action == A::Acknowledge => true,
         (W::WelfareOfficer | W::Clerk | W::Service, R::Welfare) if matches!(action, A::Submit | A::Cancel | A::Acknowledge) => true,
         (W::WelfareOfficer, R::Welfare) if action == A::Deliver => true,
         (_, R::Welfare) if !read && !write => false,
@@ -179,7 +187,7 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
         // Users don't come in files: a password would stand in them.
         (W::PlatformAdmin | W::OrgAdmin, R::Access) => {
             let written = matches!(action, A::Create | A::Update | A::Delete | A::Disable | A::Enable | A::ResetPassword);
-            read || written || matches!(action, A::Rotate | A::Test | A::Replay)
+            read || written || matches!(action, A::BindingCode | A::Unbind | A::Rotate | A::Test | A::Replay)
         }
 
         (W::PlatformAdmin, R::Organizations) => read || write || matches!(action, A::Move | A::Archive),
@@ -190,7 +198,7 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
         (W::OrgAdmin, R::Organizations) => read || write || matches!(action, A::Move | A::Archive),
         (W::OrgAdmin, R::Work | R::Publicity) => read || write,
         // Merging moves records of every kind, accounts among them; a title is taken from somebody.
-        (W::OrgAdmin, R::People) => read || write || matches!(action, A::Reveal | A::Dismiss | A::Merge | A::Undo),
+        (W::OrgAdmin, R::People) => read || write || decide || matches!(action, A::Reveal | A::Dismiss | A::Merge | A::Undo),
         (W::OrgAdmin, R::Heroes) => read || write || files || action == A::Revoke,
         (W::OrgAdmin, R::Welfare | R::Figures) => read,
 
@@ -198,14 +206,14 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
 
         (W::Clerk, R::Organizations | R::Figures) => read,
         (W::Clerk, R::Work | R::Publicity | R::Welfare) => read || write,
-        (W::Clerk, R::People) => read || write || matches!(action, A::Reveal | A::Dismiss),
+        (W::Clerk, R::People) => read || write || decide || matches!(action, A::Reveal | A::Dismiss),
         (W::Clerk, R::Heroes) => read || write || files,
 
         (W::PublicityOfficer, R::Organizations | R::Work | R::Figures) => read,
         (W::PublicityOfficer, R::Publicity) => read || write,
 
         (W::WelfareOfficer, R::Organizations | R::Work | R::Figures) => read,
-        (W::WelfareOfficer, R::People) => read || write || action == A::Reveal,
+        (W::WelfareOfficer, R::People) => read || write || decide || action == A::Reveal,
         (W::WelfareOfficer, R::Heroes) => read || write || files,
         (W::WelfareOfficer, R::Welfare) => read || write,
 
@@ -214,11 +222,14 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
         (W::Auditor, _) => read,
 
         (W::StationHead, R::Organizations) => read,
+        (W::StationHead, R::People) if matches!(action, A::CheckOut | A::Confirm) => true,
         (W::StationHead, R::Work | R::People) => read || matches!(action, A::Create | A::Update),
 
         (W::LiaisonOfficer, R::Organizations | R::Work) => read,
 
-        // Their own records only: see `Scope::own`.
+        // Their own records only, and those of teams that they lead: see `Scope::own`.
+        (W::Volunteer, R::People) if matches!(action, A::CheckIn | A::CheckOut | A::Confirm | A::Reject | A::Cancel) => true,
+        (W::HeroFamily, R::People) if action == A::Cancel => true,
         (W::Volunteer, R::People) | (W::HeroFamily, R::People | R::Heroes | R::Welfare) => read,
 
         (W::Service, R::Organizations | R::Work | R::People | R::Publicity | R::Heroes | R::Welfare) => read || write,
@@ -260,6 +271,8 @@ pub struct Actor {
     pub name: String,
     pub username: String,
     pub must_change_password: bool,
+    /// By which WeChat account the session began, where it did.
+    pub wechat_binding_id: Option<Id>,
     /// Only the grants that hold today.
     pub grants: Arc<Vec<Grant>>,
 }

@@ -119,6 +119,7 @@ diesel::table! {
         expires_at -> Instant,
         ended_at -> Nullable<Instant>,
         ended_because -> Nullable<Text>,
+        wechat_binding_id -> Nullable<Uuid>,
     }
 }
 
@@ -1353,6 +1354,215 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    wechat_bindings (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        app_id -> Text,
+        openid_sealed -> Binary,
+        openid_hash -> Binary,
+        unionid_sealed -> Nullable<Binary>,
+        unionid_hash -> Nullable<Binary>,
+        bound_by -> Text,
+        bound_at -> Instant,
+        ended_at -> Nullable<Instant>,
+        ended_because -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    wechat_tickets (id) {
+        id -> Uuid,
+        ticket_hash -> Binary,
+        app_id -> Text,
+        openid_sealed -> Binary,
+        unionid_sealed -> Nullable<Binary>,
+        tries -> Integer,
+        created_at -> Instant,
+        expires_at -> Instant,
+        used_at -> Nullable<Instant>,
+        binding_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    wechat_binding_codes (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        code_hash -> Binary,
+        issued_by -> Uuid,
+        created_at -> Instant,
+        expires_at -> Instant,
+        used_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    wechat_tokens (id) {
+        id -> Uuid,
+        app_id -> Text,
+        sealed -> Nullable<Binary>,
+        expires_at -> Nullable<Instant>,
+        forced_at -> Nullable<Instant>,
+        quota_until -> Nullable<Instant>,
+        leased_by -> Nullable<Uuid>,
+        leased_until -> Nullable<Instant>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    wechat_templates (id) {
+        id -> Uuid,
+        app_id -> Text,
+        kind -> Text,
+        template_id -> Text,
+        fields -> Text,
+        page -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    wechat_credits (binding_id, template_id) {
+        binding_id -> Uuid,
+        template_id -> Text,
+        credits -> Integer,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    wechat_messages (id) {
+        id -> Uuid,
+        binding_id -> Uuid,
+        kind -> Text,
+        template_id -> Text,
+        sealed -> Binary,
+        state -> Text,
+        attempts -> Integer,
+        not_before -> Instant,
+        leased_by -> Nullable<Uuid>,
+        leased_until -> Nullable<Instant>,
+        failure -> Nullable<Text>,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    wechat_qr_codes (id) {
+        id -> Uuid,
+        app_id -> Text,
+        resource -> Text,
+        record_id -> Uuid,
+        page -> Text,
+        environment -> Text,
+        media_type -> Text,
+        image -> Binary,
+        created_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    service_records (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        volunteer_id -> Uuid,
+        team_id -> Nullable<Uuid>,
+        campaign_event_id -> Nullable<Uuid>,
+        note -> Nullable<Text>,
+        started_at -> Instant,
+        ended_at -> Nullable<Instant>,
+        minutes -> Nullable<BigInt>,
+        state -> Text,
+        confirmed_by -> Nullable<Uuid>,
+        reason -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    certificates (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        volunteer_id -> Uuid,
+        from_on -> Date,
+        to_on -> Date,
+        minutes -> BigInt,
+        records -> BigInt,
+        verification_code -> Text,
+        state -> Text,
+        reason -> Nullable<Text>,
+        issued_by -> Uuid,
+        issued_on -> Date,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    contact_changes (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        person_id -> Uuid,
+        phone_sealed -> Nullable<Binary>,
+        phone_masked -> Text,
+        note -> Nullable<Text>,
+        state -> Text,
+        reason -> Nullable<Text>,
+        requested_by -> Uuid,
+        decided_by -> Nullable<Uuid>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::joinable!(service_records -> volunteers (volunteer_id));
+diesel::joinable!(certificates -> volunteers (volunteer_id));
+diesel::joinable!(contact_changes -> persons (person_id));
 diesel::joinable!(appointments -> persons (person_id));
 diesel::joinable!(consents -> persons (person_id));
 diesel::joinable!(dependants -> persons (person_id));
@@ -1444,6 +1654,17 @@ diesel::allow_tables_to_appear_in_same_query!(
     vouchers,
     webhook_deliveries,
     webhooks,
+    wechat_binding_codes,
+    wechat_bindings,
+    wechat_credits,
+    wechat_messages,
+    wechat_qr_codes,
+    wechat_templates,
+    wechat_tickets,
+    wechat_tokens,
+    certificates,
+    contact_changes,
+    service_records,
     welfare_batches,
     welfare_programmes,
     workstations,

@@ -50,6 +50,7 @@ pub fn actor(role: Role, organization: Option<String>) -> Actor {
         name: "bench".into(),
         username: "bench".into(),
         must_change_password: false,
+        wechat_binding_id: None,
         grants: Arc::new(vec![Grant { role, organization_id, from_on: NaiveDate::MIN, to_on: None }]),
     }
 }

@@ -57,15 +57,17 @@ pub struct Tokens {
     must_change_password: bool,
 }
 
-struct SignedIn {
-    user_id: Id,
-    username: String,
-    session_id: Id,
-    refresh_token: Option<String>,
-    must_change_password: bool,
+/// Who has come in, by whichever way.
+pub(crate) struct SignedIn {
+    pub user_id: Id,
+    pub username: String,
+    pub session_id: Id,
+    pub refresh_token: Option<String>,
+    pub must_change_password: bool,
 }
 
-fn deed(request: &HttpRequest, actor_id: Option<Id>) -> Deed {
+/// The deed of a request whose caller holds no token.
+pub(crate) fn deed(request: &HttpRequest, actor_id: Option<Id>) -> Deed {
     use actix_web::HttpMessage;
     let facts = request.extensions().get::<frame::RequestFacts>().cloned();
     let (request_id, address) = facts.map(|facts| (facts.request_id, facts.address)).unwrap_or_default();
@@ -77,9 +79,7 @@ async fn sign_in(request: &HttpRequest, auth: &Auth, db: &Db, credentials: Crede
     type Row = (Id, String, UserStatus, UserKind, bool, i32, Option<Instant>, Option<Id>);
     let wait = |seconds: u32| Error::new(Code::TooManyRequests).retry_after(seconds);
     let address = auth.throttle.address(request);
-    if let Some(seconds) = address.and_then(|address| auth.throttle.address_wait(address)) {
-        return Err(wait(seconds));
-    }
+    auth.refuse_waiting(request)?;
     let username = credentials.username.clone();
     let user: Option<Row> = db
         .read(move |conn| {
@@ -159,7 +159,7 @@ async fn sign_in(request: &HttpRequest, auth: &Auth, db: &Db, credentials: Crede
             if let Some(hash) = &renewed {
                 diesel::update(users::table.filter(users::id.eq(user_id))).set(users::password_hash.eq(hash)).execute(tx.conn)?;
             }
-            let begun = session::begin(tx, user_id, kind == UserKind::Person)?;
+            let begun = session::begin(tx, user_id, kind == UserKind::Person, None)?;
             tx.audit("login", "users", Some(user_id), organization_id, None);
             Ok(begun)
         })
@@ -170,7 +170,7 @@ async fn sign_in(request: &HttpRequest, auth: &Auth, db: &Db, credentials: Crede
     Ok(SignedIn { user_id, username: credentials.username, session_id, refresh_token, must_change_password })
 }
 
-fn tokens(auth: &Auth, signed_in: SignedIn) -> Result<HttpResponse> {
+pub(crate) fn tokens(auth: &Auth, signed_in: SignedIn) -> Result<HttpResponse> {
     let access_token = auth.keys().issue(signed_in.user_id, &signed_in.username, signed_in.session_id, Instant::now())?;
     Ok(HttpResponse::Ok().json(Tokens {
         access_token,

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant as Clock};
 use actix_web::{HttpMessage, HttpRequest, dev, http::header, web};
 use diesel::prelude::*;
 
+pub(crate) use api::{SignedIn, Tokens, deed, tokens};
 pub use api::{jwks, mount};
 pub use token::Keys;
 
@@ -93,6 +94,19 @@ impl Auth {
         self.throttle.address(request)
     }
 
+    /// Refuses a request from an address that has failed too often.
+    pub(crate) fn refuse_waiting(&self, request: &HttpRequest) -> Result<()> {
+        let wait = self.address(request).and_then(|address| self.throttle.address_wait(address));
+        wait.map_or(Ok(()), |seconds| Err(Error::new(Code::TooManyRequests).retry_after(seconds)))
+    }
+
+    /// A way in was tried in vain.
+    pub(crate) fn failed(&self, request: &HttpRequest) {
+        if let Some(address) = self.address(request) {
+            self.throttle.address_failed(address);
+        }
+    }
+
     /// Reads the key files again; tells whether they have changed. Files that can't be read change nothing.
     pub fn reread_keys(&self) -> Result<bool, String> {
         let keys = Keys::read(&self.key_files, &self.issuer, &self.audience)?;
@@ -155,9 +169,15 @@ pub(crate) fn administrators(tx: &mut Tx<'_>) -> Result<i64> {
         .get_result(tx.conn)?)
 }
 
+/// Whether nothing is allowed before the password is changed: the initial one is known to whoever made the account. Who has come in
+/// by WeChat has come in without it.
+fn must_change_password(unchanged: bool, wechat_binding_id: Option<Id>) -> bool {
+    unchanged && wechat_binding_id.is_none()
+}
+
 /// Who stands behind a living session, with what they hold today.
 fn load(conn: &mut AnyConnection, session_id: Id, user_id: Id, now: Instant) -> Result<Actor> {
-    type Row = (Option<Instant>, Instant, UserStatus, Option<Id>, String, String, bool);
+    type Row = (Option<Instant>, Instant, UserStatus, Option<Id>, String, String, bool, Option<Id>);
     let row: Option<Row> = sessions::table
         .inner_join(users::table.on(users::id.eq(sessions::user_id)))
         .filter(sessions::id.eq(session_id))
@@ -170,17 +190,19 @@ fn load(conn: &mut AnyConnection, session_id: Id, user_id: Id, now: Instant) -> 
             users::name,
             users::username,
             users::must_change_password,
+            sessions::wechat_binding_id,
         ))
         .first(conn)
         .optional()?;
-    let Some((None, expires_at, UserStatus::Active, person_id, name, username, must_change_password)) = row else {
+    let Some((None, expires_at, UserStatus::Active, person_id, name, username, unchanged, wechat_binding_id)) = row else {
         return Err(Error::new(Code::InvalidToken));
     };
     if expires_at <= now {
         return Err(Error::new(Code::InvalidToken));
     }
     let grants = grants_of(conn, user_id, now)?;
-    Ok(Actor { id: user_id, session_id, person_id, name, username, must_change_password, grants })
+    let must_change_password = must_change_password(unchanged, wechat_binding_id);
+    Ok(Actor { id: user_id, session_id, person_id, name, username, must_change_password, wechat_binding_id, grants })
 }
 
 fn grants_of(conn: &mut AnyConnection, user_id: Id, now: Instant) -> Result<Arc<Vec<Grant>>> {
@@ -208,7 +230,7 @@ pub fn standing_of(conn: &mut AnyConnection, user_id: Id) -> Result<Actor> {
     }
     let grants = grants_of(conn, user_id, Instant::now())?;
     // Of no session: the actor is never asked for one.
-    Ok(Actor { id: user_id, session_id: user_id, person_id, name, username, must_change_password, grants })
+    Ok(Actor { id: user_id, session_id: user_id, person_id, name, username, must_change_password, wechat_binding_id: None, grants })
 }
 
 /// The caller of a request: an extractor, so that a handler that names it can't be reached without a token.

@@ -27,6 +27,7 @@ struct Session {
     expires_at: Instant,
     ended_at: Option<Instant>,
     ended_because: Option<String>,
+    wechat_binding_id: Option<Id>,
 }
 
 #[derive(Insertable)]
@@ -43,7 +44,7 @@ fn hash(token: &str) -> Vec<u8> {
 }
 
 /// Begins a session; a machine client gets no refresh token and signs in again.
-pub fn begin(tx: &mut Tx<'_>, user_id: Id, with_refresh: bool) -> Result<(Id, Option<String>)> {
+pub fn begin(tx: &mut Tx<'_>, user_id: Id, with_refresh: bool, wechat_binding_id: Option<Id>) -> Result<(Id, Option<String>)> {
     let id = Id::new();
     let lifetime = if with_refresh { ABSOLUTE_SECONDS } else { super::token::LIFETIME_SECONDS + 60 };
     let session = Session {
@@ -54,6 +55,7 @@ pub fn begin(tx: &mut Tx<'_>, user_id: Id, with_refresh: bool) -> Result<(Id, Op
         expires_at: tx.now.plus_seconds(lifetime),
         ended_at: None,
         ended_because: None,
+        wechat_binding_id,
     };
     diesel::insert_into(sessions::table).values(&session).execute(tx.conn)?;
     if !with_refresh {
@@ -78,7 +80,7 @@ pub enum Refreshed {
 }
 
 pub fn refresh(tx: &mut Tx<'_>, token: &str) -> Result<Refreshed> {
-    type Row = (Option<Instant>, Id, Id, String, bool, Option<Instant>, Instant, Instant, super::UserStatus);
+    type Row = (Option<Instant>, Id, Id, String, (bool, Option<Id>), Option<Instant>, Instant, Instant, super::UserStatus);
     let row: Option<Row> = refresh_tokens::table
         .inner_join(sessions::table.on(sessions::id.eq(refresh_tokens::session_id)))
         .inner_join(users::table.on(users::id.eq(sessions::user_id)))
@@ -88,7 +90,7 @@ pub fn refresh(tx: &mut Tx<'_>, token: &str) -> Result<Refreshed> {
             sessions::id,
             users::id,
             users::username,
-            users::must_change_password,
+            (users::must_change_password, sessions::wechat_binding_id),
             sessions::ended_at,
             sessions::expires_at,
             sessions::last_used_at,
@@ -96,13 +98,14 @@ pub fn refresh(tx: &mut Tx<'_>, token: &str) -> Result<Refreshed> {
         ))
         .first(tx.conn)
         .optional()?;
-    let Some((used_at, session_id, user_id, username, must_change_password, ended_at, expires_at, last_used_at, status)) = row else {
+    let Some((used_at, session_id, user_id, username, (unchanged, binding_id), ended_at, expires_at, last_used_at, status)) = row else {
         return Ok(Refreshed::Refused);
     };
     let living = ended_at.is_none() && expires_at > tx.now && tx.now.seconds_since(last_used_at) < IDLE_SECONDS;
     if !living || status != super::UserStatus::Active {
         return Ok(Refreshed::Refused);
     }
+    let must_change_password = super::must_change_password(unchanged, binding_id);
     let renewed = |refresh_token| Refreshed::Renewed { user_id, username, session_id, refresh_token, must_change_password };
     // Of two at once, one takes the token; the other finds it just used.
     let taken =
@@ -140,6 +143,15 @@ pub fn end(tx: &mut Tx<'_>, session_id: Id, because: &str) -> Result<()> {
     tx.change_standing();
     diesel::update(sessions::table.filter(sessions::id.eq(session_id)).filter(sessions::ended_at.is_null()))
         .set((sessions::ended_at.eq(Some(tx.now)), sessions::ended_because.eq(Some(because))))
+        .execute(tx.conn)?;
+    Ok(())
+}
+
+/// Ends the sessions that began by a WeChat account.
+pub fn end_by_wechat(tx: &mut Tx<'_>, binding_ids: &[Id]) -> Result<()> {
+    tx.change_standing();
+    diesel::update(sessions::table.filter(sessions::wechat_binding_id.eq_any(binding_ids.to_vec())).filter(sessions::ended_at.is_null()))
+        .set((sessions::ended_at.eq(Some(tx.now)), sessions::ended_because.eq(Some("unbound"))))
         .execute(tx.conn)?;
     Ok(())
 }

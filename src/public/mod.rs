@@ -5,6 +5,7 @@
 //! association, the answers alone. What isn't for the public isn't there: a draft and a wrong id get the same 404.
 
 mod api;
+mod certificates;
 mod figures;
 mod map;
 mod store;
@@ -14,5 +15,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub use figures::Remembered;
 
 pub fn mount(config: &mut ServiceConfig<'_>) {
-    config.service(api::notices).service(api::notice).service(api::notice_lines).service(figures::figures).service(map::map);
+    config
+        .service(api::notices)
+        .service(api::notice)
+        .service(api::notice_lines)
+        .service(certificates::certificate)
+        .service(figures::figures)
+        .service(map::map);
 }

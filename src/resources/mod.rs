@@ -8,8 +8,10 @@ pub mod bank_transfers;
 pub mod budgets;
 pub mod campaign_events;
 pub mod campaigns;
+pub mod certificates;
 pub mod circulars;
 pub mod consents;
+pub mod contact_changes;
 pub mod demonstration_units;
 pub mod dependants;
 pub mod disbursements;
@@ -37,6 +39,7 @@ pub mod publicity_assets;
 pub mod references;
 pub mod role_grants;
 pub mod rules;
+pub mod service_records;
 pub mod stages;
 pub mod targets;
 pub mod trainings;
@@ -64,6 +67,9 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<volunteer_teams::VolunteerTeams>::new())),
         Box::leak(Box::new(Of::<volunteers::Volunteers>::new())),
         Box::leak(Box::new(Of::<memberships::Memberships>::new())),
+        Box::leak(Box::new(Of::<service_records::ServiceRecords>::new())),
+        Box::leak(Box::new(Of::<certificates::Certificates>::new())),
+        Box::leak(Box::new(Of::<contact_changes::ContactChanges>::new())),
         Box::leak(Box::new(Of::<demonstration_units::DemonstrationUnits>::new())),
         Box::leak(Box::new(Of::<publicity_assets::PublicityAssets>::new())),
         Box::leak(Box::new(Of::<campaigns::Campaigns>::new())),

@@ -19,6 +19,7 @@ use crate::schema::{role_grants as t, users};
 use crate::types::{Id, Instant, TextEnum, business_today, code_or_new};
 use crate::web::resource::{Counted, aggregate};
 use crate::web::{Measure, Measured, Reference, Resource, Viewed, reads, save};
+use crate::wechat::bindings;
 
 /// A role that a user holds on an organization and all below it.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
@@ -236,6 +237,13 @@ fn check_users(tx: &mut Tx<'_>, scope: &Scope, drafts: &[RoleGrantDraft]) -> Res
     Error::unless_empty(faults)
 }
 
+/// Who is given an office comes in by WeChat no more on the word of a phone number, which clerks write: see [`crate::wechat::login`].
+fn leave_the_phone(tx: &mut Tx<'_>, grants: &[RoleGrant]) -> Result<()> {
+    let offices = grants.iter().filter(|grant| !matches!(grant.role, Role::Volunteer | Role::HeroFamily));
+    let users: Vec<Id> = offices.map(|grant| grant.user_id).collect();
+    if users.is_empty() { Ok(()) } else { bindings::end_by_phone(tx, &users) }
+}
+
 impl Resource for RoleGrants {
     const NAME: &'static str = "role_grants";
     const LABEL: (&'static str, &'static str) = ("角色授权", "role grant");
@@ -274,6 +282,7 @@ impl Resource for RoleGrants {
             })
             .collect();
         insert_all!(&mut *tx.conn, t::table, rows)?;
+        leave_the_phone(tx, &rows)?;
         Ok(rows)
     }
 
@@ -314,6 +323,7 @@ impl Resource for RoleGrants {
         };
         save!(tx, t, before, &after)?;
         keep_an_administrator(tx, were)?;
+        leave_the_phone(tx, std::slice::from_ref(&after))?;
         Ok(after)
     }
 

@@ -4,6 +4,7 @@
 //! have given: otherwise a county's administrator could set a new password for a city's officer who is registered
 //! with the county, and act as that officer.
 
+use actix_web::{HttpRequest, HttpResponse, post, web};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,16 +12,18 @@ use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
 use super::{notifications, role_grants, rules};
-use crate::auth::{self, UserKind, UserStatus, password, session};
-use crate::db::{Any, AnyConnection, Grouped, Tx, each, grams};
+use crate::auth::{self, Caller, UserKind, UserStatus, password, session};
+use crate::db::{Any, AnyConnection, Db, Grouped, Tx, each, grams};
 use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Action, Area, OrganizationLevel, Role, Scope};
 use crate::schema::users as t;
 use crate::types::{Id, Instant, business_today, code_or_new};
+use crate::web::handlers::{deed_of, id_of, no_parameters};
 use crate::web::resource::{Counted, Step, aggregate};
 use crate::web::shape::Shape;
 use crate::web::verbs::refusal;
 use crate::web::{Measure, Measured, Reference, Resource, Viewed, reads, save};
+use crate::wechat::bindings::{self, BindingCode};
 
 /// Hashing is slow by design: more at once would hold up other writes.
 const MOST_AT_ONCE: usize = 20;
@@ -242,6 +245,43 @@ fn disable(tx: &mut Tx<'_>, scope: &Scope, before: User, _: &Value) -> Result<Us
     Ok(after)
 }
 
+/// `unbind`: no WeChat account is theirs any more, and the sessions that began by one end.
+fn unbind(tx: &mut Tx<'_>, scope: &Scope, before: User, _: &Value) -> Result<User> {
+    begin(tx, scope, &before)?;
+    let after = save(tx, &before, before.clone())?;
+    bindings::end_all(tx, after.id)?;
+    Ok(after)
+}
+
+/// Gives a code by which a user binds a WeChat account; good once, for a day. One that was given before doesn't count any more.
+#[utoipa::path(operation_id = "users_binding_code", tag = "users", summary = "发放微信绑定码 / Give a binding code for WeChat",
+    params(("id" = Id, Path, description = "Id of the user.")),
+    responses((status = 201, description = "The code: it is told once.", body = BindingCode)))]
+#[post("/users/{id}/binding-code")]
+pub async fn binding_code(request: HttpRequest, caller: Caller, db: web::Data<Db>) -> Result<HttpResponse> {
+    let scope = caller.actor.may(Area::Access, Action::BindingCode)?;
+    let id = id_of(&request)?;
+    no_parameters(&request)?;
+    // A key would keep the code among the replies.
+    let mut deed = deed_of(&request, &caller, &[], false)?;
+    deed.once = None;
+    let issued = db
+        .write_value(deed, move |tx| {
+            let user = Users::find(tx.conn, &scope, id)?;
+            if !Users::offers(&user).contains(&Action::BindingCode) {
+                return Err(Error::because(
+                    Code::StepNotAllowed,
+                    "只有启用的人员账号可以绑定微信",
+                    "only a person's account that is active is bound to WeChat",
+                ));
+            }
+            begin(tx, &scope, &user)?;
+            bindings::issue(tx, user.id)
+        })
+        .await?;
+    Ok(HttpResponse::Created().json(issued))
+}
+
 /// `enable`: the way in is open again.
 fn enable(tx: &mut Tx<'_>, scope: &Scope, before: User, _: &Value) -> Result<User> {
     begin(tx, scope, &before)?;
@@ -401,6 +441,13 @@ impl Resource for Users {
             Step { action: Action::Disable, summary: "停用用户 / Disable a user", body: None, needs_key: false, run: disable },
             Step { action: Action::Enable, summary: "启用用户 / Enable a user", body: None, needs_key: false, run: enable },
             Step {
+                action: Action::Unbind,
+                summary: "解除微信绑定（退出由微信登录的会话） / End the bindings to WeChat, and the sessions that began by them",
+                body: None,
+                needs_key: false,
+                run: unbind,
+            },
+            Step {
                 action: Action::ResetPassword,
                 summary: "重置密码 / Give a user a new password",
                 body: Some(Shape::of::<NewPassword>),
@@ -415,7 +462,13 @@ impl Resource for Users {
             UserStatus::Active => Action::Disable,
             UserStatus::Disabled => Action::Enable,
         };
-        vec![Action::Update, Action::Delete, turn, Action::ResetPassword]
+        let mut offered = vec![Action::Update, Action::Delete, turn, Action::ResetPassword];
+        // A program holds no telephone.
+        if view.kind == UserKind::Person {
+            offered.push(Action::Unbind);
+            offered.extend((view.status == UserStatus::Active).then_some(Action::BindingCode));
+        }
+        offered
     }
 }
 

@@ -285,7 +285,7 @@ pub fn finish(document: &mut Value) {
                 statuses.extend(["401", "403"]);
             } else if has_body {
                 // The ways in.
-                statuses.push("401");
+                statuses.extend(["401", "403"]);
             }
             if is_open && parameters.iter().any(|parameter| parameter["in"] == "path") {
                 statuses.push("404");

@@ -129,6 +129,7 @@ fn nobody_is_refused_everywhere_else() {
                 let path = path
                     .replace("{id}", "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08")
                     .replace("{code}", "x")
+                    .replace("{kind}", "x")
                     .replace("{name}", "x")
                     .replace("{resource}", "organizations");
                 let headers = [("Content-Type", "application/json")];

@@ -107,7 +107,7 @@ fn five_servers_migrate_at_once() {
                 .collect();
             servers.into_iter().map(|server| server.join().expect("joined")).sum()
         });
-        assert_eq!(taken, 14, "each of the steps once");
+        assert_eq!(taken, 16, "each of the steps once");
     });
 }
 

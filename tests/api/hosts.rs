@@ -141,7 +141,7 @@ impl Host {
         let serving = service.clone();
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let at_work = serving.jobs.start(&serving.db);
+                let at_work = (serving.jobs.start(&serving.db), serving.wechat.start(&serving.db));
                 let server = app::serve(serving, listener, 1, 4).expect("a server");
                 tell.send(server.handle()).expect("told");
                 let _ = server.await;

@@ -54,7 +54,10 @@ fn a_map_and_numbers_for_anybody() {
             let items = figures.body["items"].as_array().expect("figures");
             items.iter().find(|figure| figure["code"] == code).map(|figure| figure["value"].clone())
         };
-        assert_eq!((value("four_ones.venues.park.completed"), value("organizations.county_associations")), (Some(json!(3)), Some(json!(2))));
+        assert_eq!(
+            (value("four_ones.venues.park.completed"), value("organizations.county_associations")),
+            (Some(json!(3)), Some(json!(2)))
+        );
         assert!(!figures.body.to_string().contains("welfare.") && !figures.body.to_string().contains("records_url"), "{figures:?}");
         let etag = figures.header("ETag").expect("a tag");
         assert_eq!(nobody.send("GET", "/api/v1/public/figures?year=2022", &[("If-None-Match", etag)], None).status, 304);

@@ -19,6 +19,9 @@ use crate::welfare::grant;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/role-matrix.md");
 
+/// An id of nothing.
+const NOWHERE: &str = "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08";
+
 const LEGEND: &str = "# The role matrix
 
 Every operation of the contract, tried over HTTP by the test `role_matrix`. The records lie in one county; `nobody` has no token, each role
@@ -54,6 +57,8 @@ impl Samples {
         for verbs in registry() {
             match verbs.name() {
                 "person_duplicates" => samples.plant_double(&importer),
+                "service_records" => samples.plant_service(host, &city),
+                "contact_changes" => samples.plant_change(host),
                 "person_merges" => samples.plant_merge(&importer, &city),
                 "ledger_transactions" => samples.plant_transaction(host, &importer),
                 "audit_events" => samples.plant_event(&platform),
@@ -81,6 +86,31 @@ impl Samples {
             samples.0.insert(verbs.name(), (answer.id().to_owned(), draft));
         }
         samples
+    }
+
+    /// The sample volunteer serves, is confirmed, and serves again.
+    fn plant_service(&mut self, host: &Host, city: &Client<'_>) {
+        host.user("walker", Role::Volunteer, Some("zz-dengfeng"));
+        host.is_person("walker", self.id("persons"));
+        let walker = host.sign_in("walker", yiyong::auth::UserKind::Person);
+        let team = self.id("volunteer_teams").parse().expect("an id");
+        let scene = json!({"scene": yiyong::wechat::qr::scene("volunteer_teams", team)});
+        let begun = walker.post("/api/v1/service-records/check-in", &scene);
+        assert_eq!(begun.status, 201, "{begun:?}");
+        crate::service_records::begun_earlier(host, begun.id(), 60);
+        let path = format!("/api/v1/service-records/{}", begun.id());
+        assert_eq!(walker.post(&format!("{path}/check-out"), &json!({})).status, 200);
+        assert_eq!(city.post(&format!("{path}/confirm"), &json!({})).status, 200);
+        let again = walker.post("/api/v1/service-records/check-in", &scene);
+        assert_eq!(again.status, 201, "{again:?}");
+        self.0.insert("service_records", (again.id().to_owned(), Value::Null));
+    }
+
+    fn plant_change(&mut self, host: &Host) {
+        let walker = host.sign_in("walker", yiyong::auth::UserKind::Person);
+        let asked = walker.post("/api/v1/me/contact-changes", &json!({"phone": "13800138000"}));
+        assert_eq!(asked.status, 201, "{asked:?}");
+        self.0.insert("contact_changes", (asked.id().to_owned(), Value::Null));
     }
 
     /// The making of the county is in the audit log.
@@ -185,6 +215,7 @@ impl Samples {
                 ("url", _) if verbs.name() == "webhooks" => json!("https://office.example.cn/yiyong"),
                 ("event_types", _) => json!(["*"]),
                 ("received_on", _) => json!(business_today(Instant::now())),
+                ("from_on" | "to_on", _) if verbs.name() == "certificates" => json!(business_today(Instant::now())),
                 ("username", _) => json!("sample"),
                 ("initial_password", _) => json!("四月的风吹过金水河边的柳树"),
                 ("role", _) => json!("clerk"),
@@ -248,13 +279,17 @@ fn tried(client: &Client<'_>, method: &str, template: &str, samples: &Samples, o
     let (segment, tail) = rest.split_once('/').unwrap_or((rest, ""));
     let resource = segment.replace('-', "_");
     let sample = samples.0.get(resource.as_str());
-    let id = others.iter().find(|(of, _)| *of == segment).map(|(_, id)| id).or(sample.map(|(id, _)| id)).map_or("", String::as_str);
+    let id = others.iter().find(|(of, _)| *of == segment).map(|(_, id)| id).or(sample.map(|(id, _)| id)).map_or(NOWHERE, String::as_str);
     let mut path = template
         .replace("{id}", id)
         .replace("{code}", "four_ones.volunteers")
         .replace("{year}", "2022")
         .replace("{name}", "sample")
+        .replace("{kind}", "sample")
         .replace("{resource}", "organizations");
+    if segment == "wechat" && tail.starts_with("qr-codes") {
+        path = format!("/api/v1/wechat/qr-codes/volunteer-teams/{}", samples.id("volunteer_teams"));
+    }
     let of_county = format!("organization_id={}", samples.id("organizations"));
     match segment {
         "figures" if !tail.is_empty() => write!(path, "?year=2022&{of_county}").expect("written"),
@@ -297,7 +332,8 @@ fn tried(client: &Client<'_>, method: &str, template: &str, samples: &Samples, o
 }
 
 fn word(answer: &Answer, listed: Option<&str>) -> &'static str {
-    assert!(answer.status < 500, "{answer:?}");
+    // What isn't switched on here was permitted all the same.
+    assert!(answer.status < 500 || answer.code() == "feature_off", "{answer:?}");
     let faults = answer.faults();
     match answer.status {
         401 => "401",

@@ -1,0 +1,10 @@
+DROP TABLE wechat_qr_codes;
+DROP TABLE wechat_messages;
+DROP TABLE wechat_credits;
+DROP TABLE wechat_templates;
+DROP TABLE wechat_tokens;
+DROP TABLE wechat_binding_codes;
+DROP TABLE wechat_tickets;
+DROP INDEX sessions_wechat_binding;
+ALTER TABLE sessions DROP COLUMN wechat_binding_id;
+DROP TABLE wechat_bindings;

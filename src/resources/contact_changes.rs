@@ -164,7 +164,14 @@ pub async fn ask(
                 json!(ContactChanges::offers(&change).into_iter().filter(allowed).map(TextEnum::code).collect::<Vec<_>>());
             let location = format!("/api/v1/contact-changes/{}", change.id);
             let etag = format!("\"{}\"", crate::web::Viewed::shown_version(&change));
-            Ok(Reply { status: 201, location: Some(location), etag: Some(etag), body: shown.to_string().into_bytes(), replayed: false })
+            Ok(Reply {
+                status: 201,
+                location: Some(location),
+                etag: Some(etag),
+                body: shown.to_string().into_bytes(),
+                kept: None,
+                replayed: false,
+            })
         })
         .await?;
     Ok(respond(reply))

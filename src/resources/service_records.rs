@@ -302,7 +302,14 @@ pub async fn check_in(
                 json!(ServiceRecords::offers(&record).into_iter().filter(allowed).map(TextEnum::code).collect::<Vec<_>>());
             let location = format!("/api/v1/service-records/{}", record.id);
             let etag = format!("\"{}\"", crate::web::Viewed::shown_version(&record));
-            Ok(Reply { status: 201, location: Some(location), etag: Some(etag), body: shown.to_string().into_bytes(), replayed: false })
+            Ok(Reply {
+                status: 201,
+                location: Some(location),
+                etag: Some(etag),
+                body: shown.to_string().into_bytes(),
+                kept: None,
+                replayed: false,
+            })
         })
         .await?;
     Ok(respond(reply))

@@ -280,7 +280,7 @@ pub async fn end_own(request: HttpRequest, caller: Caller, db: web::Data<Db>) ->
             one.select(t::id).first::<Id>(tx.conn).optional()?.ok_or_else(Error::not_found)?;
             end(tx, &[id], "ended by its user")?;
             tx.audit("unbind_wechat", "users", Some(user_id), None, Some(&json!({"binding_id": id})));
-            Ok(Reply { status: 204, location: None, etag: None, body: Vec::new(), replayed: false })
+            Ok(Reply { status: 204, location: None, etag: None, body: Vec::new(), kept: None, replayed: false })
         })
         .await?;
     Ok(respond(reply))

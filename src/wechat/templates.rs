@@ -216,7 +216,7 @@ pub async fn put(
             let detail = serde_json::to_value(&view).map_err(Error::internal)?;
             tx.audit(action.code(), RESOURCE, Some(id), None, Some(&detail));
             let body = serde_json::to_vec(&view).map_err(Error::internal)?;
-            Ok(Reply { status, location: None, etag: None, body, replayed: false })
+            Ok(Reply { status, location: None, etag: None, body, kept: None, replayed: false })
         })
         .await?;
     Ok(respond(reply))
@@ -247,7 +247,7 @@ pub async fn delete(
             let id = row.id;
             let detail = serde_json::to_value(row.shown()?).map_err(Error::internal)?;
             tx.audit(Action::Delete.code(), RESOURCE, Some(id), None, Some(&detail));
-            Ok(Reply { status: 204, location: None, etag: None, body: Vec::new(), replayed: false })
+            Ok(Reply { status: 204, location: None, etag: None, body: Vec::new(), kept: None, replayed: false })
         })
         .await?;
     Ok(respond(reply))

@@ -148,7 +148,7 @@ pub async fn report(
                 diesel::update(many).set(credits::credits.eq(MOST_CREDITS)).execute(tx.conn)?;
             }
             let body = serde_json::to_vec(&shown(tx.conn, &app_id, binding_id)?).map_err(Error::internal)?;
-            Ok(Reply { status: 200, location: None, etag: None, body, replayed: false })
+            Ok(Reply { status: 200, location: None, etag: None, body, kept: None, replayed: false })
         })
         .await?;
     Ok(respond(reply))

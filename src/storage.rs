@@ -85,7 +85,7 @@ impl Storage {
             StorageConfig::Bucket { kind, bucket, root, endpoint, region, key_id, secret } => {
                 // Of the process; whoever was first has installed the same.
                 let _ = rustls::crypto::ring::default_provider().install_default();
-                opendal::install_default();
+                opendal_http_transport_reqwest::install_default();
                 let endpoint = endpoint.as_deref();
                 match kind {
                     BucketKind::S3 => {

@@ -69,8 +69,9 @@ impl From<Figure> for PublicFigure {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PublicFigures {
     pub year: i32,
-    pub organization_code: String,
-    pub organization_name: String,
+    /// Null as long as there is no organization at all.
+    pub organization_code: Option<String>,
+    pub organization_name: Option<String>,
     pub items: Vec<PublicFigure>,
 }
 
@@ -130,13 +131,18 @@ pub async fn figures(request: HttpRequest, db: web::Data<Db>, remembered: web::D
                 None => None,
                 Some(code) => Some(store::organization_coded(conn, code)?.ok_or_else(|| unknown_organization(code))?),
             };
-            let ground = Ground::of(conn, &scope, &tree, asked)?;
+            let ground = match Ground::of(conn, &scope, &tree, asked) {
+                Err(error) if error.code == Code::NotFound => {
+                    return Ok(PublicFigures { year, organization_code: None, organization_name: None, items: Vec::new() });
+                }
+                ground => ground?,
+            };
             let is_public = |definition: &&_| is_public(definition) && ground.reports(definition);
             let found = computed::figures(conn, &ground, FIGURES.iter().filter(is_public), year)?;
             Ok(PublicFigures {
                 year,
-                organization_code: ground.organization.code.clone(),
-                organization_name: ground.organization.name.clone(),
+                organization_code: Some(ground.organization.code.clone()),
+                organization_name: Some(ground.organization.name.clone()),
                 items: found.into_iter().map(PublicFigure::from).collect(),
             })
         })

@@ -9,6 +9,8 @@ use crate::hosts::{Host, on_each_database};
 #[test]
 fn a_map_and_numbers_for_anybody() {
     on_each_database(|host: &Host| {
+        let empty = host.nobody().get("/api/v1/public/figures?year=2021");
+        assert_eq!((empty.status, &empty.body["organization_code"], &empty.body["items"]), (200, &json!(null), &json!([])), "{empty:?}");
         let city = host.planted();
         let organization = |code: &str| city.get(&format!("/api/v1/organizations?code={code}")).body["items"][0]["id"].clone();
         let (dengfeng, gaoxin) = (organization("zz-dengfeng"), organization("zz-gaoxin"));

@@ -164,6 +164,16 @@ async fn parts(mut form: Form, file_limit: u64) -> Result<Parts> {
     }
 }
 
+fn too_large(most: u64) -> Error {
+    let told = size(most);
+    Error::because(
+        Code::TooLarge,
+        format!("附件最大 {told}；照片请缩小，文件请压缩其中的图片后再上传"),
+        format!("an attachment has at most {told}; make a photo smaller, or the pictures in a document"),
+    )
+    .with("at_most", most)
+}
+
 /// Adds a file to a record. What else is in a picture than the picture (where it was taken, with what) is not kept.
 #[utoipa::path(
     operation_id = "attachments_create", tag = "attachments", summary = "上传附件 / Attach a file to a record",
@@ -182,7 +192,7 @@ pub async fn create(
 ) -> Result<HttpResponse> {
     no_parameters(&request)?;
     let limits = facts.attachment_limits;
-    let parts = parts(Form::of(&request, payload), limits.file).await?;
+    let parts = parts(Form::of(&request, payload, too_large), limits.file).await?;
     let scope = caller.actor.may(parts.verbs.area(), Action::Update)?;
     let deed = deed_of(&request, &caller, &parts.fingerprint, false)?;
     let (verbs, record_id) = (parts.verbs, parts.record_id);

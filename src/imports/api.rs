@@ -108,7 +108,7 @@ pub async fn create(
     payload: web::Payload,
 ) -> Result<HttpResponse> {
     let limits = facts.import_limits;
-    let mut parts = parts(Form::of(&request, payload), limits.file).await?;
+    let mut parts = parts(Form::of(&request, payload, read::too_large), limits.file).await?;
     let scope = caller.actor.may(parts.verbs.area(), Action::Import)?;
     if let Some(name) = parts.mapping_name.take() {
         parts.mapping = mappings::saved(&db, caller.actor.id, &name, parts.verbs.name()).await?;

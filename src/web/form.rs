@@ -10,7 +10,6 @@ use sha2::{Digest, Sha256};
 
 use super::body;
 use crate::error::{Code, Error, Fault, Result, Says};
-use crate::files::read::too_large;
 
 /// Of a part of text, unless it is said to be longer, in bytes.
 pub const TEXT_LIMIT: usize = 256;
@@ -20,6 +19,7 @@ pub struct Form {
     parts: Multipart,
     seen: Vec<String>,
     fingerprint: Sha256,
+    too_large: fn(u64) -> Error,
 }
 
 /// One part.
@@ -37,8 +37,10 @@ pub struct Upload {
 }
 
 impl Form {
-    pub fn of(request: &HttpRequest, payload: web::Payload) -> Self {
-        Self { parts: Multipart::new(request.headers(), body::paced(request, payload)), seen: Vec::new(), fingerprint: Sha256::new() }
+    /// `too_large` says what to do about a file of more bytes than may be sent.
+    pub fn of(request: &HttpRequest, payload: web::Payload, too_large: fn(u64) -> Error) -> Self {
+        let parts = Multipart::new(request.headers(), body::paced(request, payload));
+        Self { parts, seen: Vec::new(), fingerprint: Sha256::new(), too_large }
     }
 
     /// The next part and its name; that called `file` is one, of at most so many bytes. One that stands twice is a fault.
@@ -59,7 +61,7 @@ impl Form {
             self.fingerprint.update((name.len() as u64).to_be_bytes());
             self.fingerprint.update(&name);
             let part = if name == "file" {
-                let upload = store(field, file_limit).await?;
+                let upload = store(field, file_limit, self.too_large).await?;
                 self.fingerprint.update(&upload.sha256);
                 Part::File(upload)
             } else {
@@ -117,7 +119,7 @@ async fn text(mut field: Field, limit: usize) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::because(Code::MalformedRequest, "表单文字应为 UTF-8", "a form's text should be UTF-8"))
 }
 
-async fn store(mut field: Field, limit: u64) -> Result<Upload> {
+async fn store(mut field: Field, limit: u64, too_large: fn(u64) -> Error) -> Result<Upload> {
     let name = field.content_disposition().and_then(|d| d.get_filename());
     let name = name.map(|n| n.chars().filter(|c| !c.is_control()).take(200).collect());
     let mut file = tempfile::tempfile().map_err(Error::internal)?;

@@ -243,6 +243,8 @@ fn what_may_not_be_attached() {
             let answer = with(name, bytes);
             assert_eq!(refused(&answer), (wanted.0, wanted.1.to_owned()), "{name} {answer:?}");
         }
+        let large = with("a.jpg", &noise);
+        assert!(large.body["detail"].as_str().is_some_and(|text| text.contains("1 MiB；照片请缩小")), "{large:?}");
         let nothing = upload(&city, &[("colour", "red")], None, None);
         assert_eq!(
             nothing.faults(),

@@ -29,6 +29,7 @@ use crate::outbox::Outbox;
 use crate::storage::Storage;
 use crate::vault::Vault;
 use crate::web::contract::{self, Contract};
+use crate::web::rates::{self, Rates};
 use crate::web::{frame, handlers, verbs};
 use crate::wechat::{self, WeChat};
 use crate::{attachments, audit, auth, eligibility, exports, figures, health, imports, integrity, me, public, reports, resources};
@@ -78,6 +79,7 @@ pub struct Service {
     contract: web::Data<Contract>,
     storage: web::Data<Storage>,
     remembered: web::Data<public::Remembered>,
+    rates: web::Data<Rates>,
     allowed_origins: Arc<Vec<String>>,
 }
 
@@ -121,9 +123,10 @@ impl Service {
                 head_within: config.head_within,
                 draining: AtomicBool::new(false),
             }),
-            contract: web::Data::new(Contract(document())),
+            contract: web::Data::new(Contract::new(document())),
             storage: web::Data::new(Storage::open(&config.storage)?),
             remembered: web::Data::default(),
+            rates: web::Data::new(Rates::new(config.rates)),
             allowed_origins: Arc::new(config.allowed_origins.clone()),
         })
     }
@@ -248,6 +251,8 @@ fn cors(origins: &[String]) -> Cors {
             "Location",
             "Accept-Ranges",
             "Content-Range",
+            "RateLimit",
+            "RateLimit-Policy",
             "Retry-After",
             "X-Request-Id",
             "Idempotent-Replayed",
@@ -327,6 +332,7 @@ pub fn serve(service: Service, listener: TcpListener, workers: usize, connection
         let service = service.clone();
         let has_origins = !service.allowed_origins.is_empty();
         App::new()
+            .wrap(from_fn(rates::by_address))
             .wrap(Compress::default())
             .wrap(Condition::new(has_origins, cors(&service.allowed_origins)))
             .wrap(from_fn(frame::frame))
@@ -339,6 +345,7 @@ pub fn serve(service: Service, listener: TcpListener, workers: usize, connection
             .app_data(service.contract.clone())
             .app_data(service.storage.clone())
             .app_data(service.remembered.clone())
+            .app_data(service.rates.clone())
             .into_utoipa_app()
             .service(scope::scope("/api/v1").configure(annotated).map(|scope| scope.configure(resource_verbs)))
             .configure(at_the_root)

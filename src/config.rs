@@ -17,6 +17,7 @@ use crate::jobs::JobsConfig;
 use crate::outbox::{Networks, OutboxConfig};
 use crate::storage::{BucketKind, StorageConfig};
 use crate::types::TextEnum;
+use crate::web::rates::RatesConfig;
 use crate::wechat;
 
 /// Everything that can be set, with the default and what it is for: the README's table is made from this.
@@ -77,6 +78,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("YIYONG_IMPORT_ENTRIES", "1000", "files in an archive, or parts of a workbook"),
     ("YIYONG_IMPORT_STYLES", "65536", "cell styles of a workbook"),
     ("YIYONG_IMPORT_STRINGS_MIB", "64", "the texts of a workbook's cells, which are held in memory, in MiB"),
+    ("YIYONG_READS_A_MINUTE", "1200", "requests by GET that one user may send in a minute; 0 is any number, here and in the next three"),
+    ("YIYONG_WRITES_A_MINUTE", "600", "the same, of what changes something"),
+    ("YIYONG_SENSITIVE_A_MINUTE", "60", "the same, of what shows whole numbers, moves money or hands out a way in"),
+    ("YIYONG_PUBLIC_A_MINUTE", "600", "requests without a token from one address (of IPv6 one /64) in a minute, signing in among them"),
+    ("YIYONG_RATES_SHARED", "false", "`true`: the servers count callers together, in the database; else each counts for itself"),
     ("YIYONG_FULL_EXPORTS_AN_HOUR", "20", "how many exports with whole ID numbers and phones one user may make in an hour"),
     (
         "YIYONG_STORAGE_URL",
@@ -148,6 +154,7 @@ pub struct Config {
     pub drain: Duration,
     pub second_approval: SecondApproval,
     pub jobs: JobsConfig,
+    pub rates: RatesConfig,
     pub outbox: OutboxConfig,
     pub import_limits: Limits,
     pub full_exports_an_hour: i64,
@@ -208,6 +215,7 @@ impl Config {
         };
         let fen =
             |name: &str, default: usize| number(name, default, 1, 1_000_000_000_000_000).map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        let rate = |name: &str, default: usize| number(name, default, 0, 1_000_000).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
         let whole = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let flag = |name: &str, default: bool| match get(name).as_deref() {
             None => Ok(default),
@@ -274,6 +282,13 @@ impl Config {
                 tried_for: 3_600 * seconds("YIYONG_WEBHOOK_TRIED_FOR_HOURS", 72, 1, 8_760)?,
                 deliveries_kept: 86_400 * seconds("YIYONG_WEBHOOK_DELIVERIES_KEPT_DAYS", 30, 1, 3_650)?,
                 notifications_kept: 86_400 * seconds("YIYONG_NOTIFICATIONS_KEPT_DAYS", 365, 1, 3_650)?,
+            },
+            rates: RatesConfig {
+                public: rate("YIYONG_PUBLIC_A_MINUTE", 600)?,
+                read: rate("YIYONG_READS_A_MINUTE", 1_200)?,
+                write: rate("YIYONG_WRITES_A_MINUTE", 600)?,
+                sensitive: rate("YIYONG_SENSITIVE_A_MINUTE", 60)?,
+                shared: flag("YIYONG_RATES_SHARED", false)?,
             },
             public_url: get("YIYONG_PUBLIC_URL").unwrap_or_else(|| format!("http://{bind}")),
             migrate_at_start: flag("YIYONG_MIGRATE_AT_START", !postgres)?,

@@ -1587,6 +1587,14 @@ diesel::allow_columns_to_appear_in_same_group_by_clause!(
 diesel::allow_columns_to_appear_in_same_group_by_clause!(heroes::person_id, disbursements::year);
 diesel::allow_columns_to_appear_in_same_group_by_clause!(dependants::person_id, disbursements::year);
 
+diesel::table! {
+    rates (class, caller) {
+        class -> Text,
+        caller -> Text,
+        full_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     appointments,
@@ -1643,6 +1651,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     public_notices,
     publicity_asset_stages,
     publicity_assets,
+    rates,
     refresh_tokens,
     role_grants,
     sessions,

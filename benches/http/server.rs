@@ -32,6 +32,10 @@ impl Installation {
             ("YIYONG_SIGNING_KEY_FILE", signing.display().to_string()),
             ("YIYONG_DATA_KEY_FILE", data.display().to_string()),
             ("YIYONG_BIND", address.clone()),
+            ("YIYONG_READS_A_MINUTE", "0".to_owned()),
+            ("YIYONG_WRITES_A_MINUTE", "0".to_owned()),
+            ("YIYONG_SENSITIVE_A_MINUTE", "0".to_owned()),
+            ("YIYONG_PUBLIC_A_MINUTE", "0".to_owned()),
             // A million volunteers are a hundred megabytes of CSV.
             ("YIYONG_IMPORT_FILE_MIB", "512".to_owned()),
         ];

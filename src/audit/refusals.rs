@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::db::{Db, Deed};
 use crate::error::Code;
 use crate::types::{Id, Instant};
+use crate::web::rates::Who;
 
 /// Callers and routes that are told apart in one minute.
 const APART: usize = 1_000;
@@ -26,8 +27,7 @@ const WAITING: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Alike {
     actor_id: Option<Id>,
-    /// Of IPv6 the network: one house has that many addresses.
-    address: Option<IpAddr>,
+    address: Option<Who>,
     method: String,
     route: String,
 }
@@ -48,9 +48,14 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// What kind of answer goes into the log.
-    pub fn is_told(code: Code) -> bool {
-        matches!(code, Code::Forbidden | Code::PasswordChangeRequired | Code::InvalidToken)
+    /// What kind of answer goes into the log. Of those who ask too often, those who are known: a program that has gone wrong, or
+    /// somebody who carries data away.
+    pub fn is_told(code: Code, known: bool) -> bool {
+        match code {
+            Code::Forbidden | Code::PasswordChangeRequired | Code::InvalidToken => true,
+            Code::TooManyRequests => known,
+            _ => false,
+        }
     }
 
     pub fn of(request: &HttpRequest, method: &Method, request_id: &str, address: Option<IpAddr>, actor_id: Option<Id>, code: Code) -> Self {
@@ -67,11 +72,7 @@ impl Refusal {
     }
 
     fn alike(&self) -> Alike {
-        let address = self.address.map(|address| match address {
-            IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
-            v4 @ IpAddr::V4(_) => v4,
-        });
-        Alike { actor_id: self.actor_id, address, method: self.method.clone(), route: self.route.clone() }
+        Alike { actor_id: self.actor_id, address: self.address.map(Who::at), method: self.method.clone(), route: self.route.clone() }
     }
 
     /// The resource, as its table is called.

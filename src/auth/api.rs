@@ -416,7 +416,7 @@ pub async fn roles(_caller: Caller) -> HttpResponse {
 #[utoipa::path(operation_id = "dictionaries_list", tag = "auth", summary = "字典 / The dictionaries", responses((status = 200, description = "All dictionaries.", body = Value)))]
 #[get("/dictionaries")]
 pub async fn dictionaries(_caller: Caller, contract: web::Data<Contract>) -> HttpResponse {
-    let schemas = contract.0["components"]["schemas"].as_object();
+    let schemas = contract.document["components"]["schemas"].as_object();
     let all: serde_json::Map<String, Value> = schemas
         .into_iter()
         .flatten()

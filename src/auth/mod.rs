@@ -28,6 +28,7 @@ use crate::policy::{Actor, Grant, Role};
 use crate::schema::{role_grants, sessions, users};
 use crate::types::{Id, Instant, business_today, text_enum};
 use crate::web::frame::{CalledBy, RequestFacts};
+use crate::web::rates::Rates;
 
 text_enum! {
     /// A person who signs in, or a program.
@@ -260,8 +261,18 @@ impl actix_web::FromRequest for Caller {
             let missing = || Error::internal("the service was built without its parts");
             let auth = request.app_data::<web::Data<Auth>>().cloned().ok_or_else(missing)?;
             let db = request.app_data::<web::Data<Db>>().cloned().ok_or_else(missing)?;
-            let actor = auth.actor(&db, &token).await?;
+            let rates = request.app_data::<web::Data<Rates>>().cloned().ok_or_else(missing)?;
+            let actor = match auth.actor(&db, &token).await {
+                Ok(actor) => actor,
+                // Who shows what is no token is nobody.
+                Err(error) if error.code == Code::InvalidToken => {
+                    rates.count_nobody(&db, &request).await?;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            };
             request.extensions_mut().insert(CalledBy(actor.id));
+            rates.count_user(&db, &request, actor.id).await?;
             let facts = request.extensions().get::<RequestFacts>().cloned();
             let facts = facts.unwrap_or(RequestFacts { request_id: String::new(), language: Language::Zh, address: None });
             Ok(Self { actor, request_id: facts.request_id, language: facts.language, address: facts.address })

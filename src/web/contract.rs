@@ -13,19 +13,46 @@ use super::verbs::{BATCH_LIMIT, StepFacts};
 use crate::types::{Id, TextEnum};
 
 /// The finished document, as it is served.
-pub struct Contract(pub Value);
+pub struct Contract {
+    pub document: Value,
+    /// Templates that can be asked without a token by one method at least.
+    open: Vec<String>,
+}
+
+fn is_open(operation: &Value) -> bool {
+    operation.get("security").and_then(Value::as_array).is_some_and(|list| list.is_empty() || list.contains(&json!({})))
+}
+
+fn fits(template: &str, path: &str) -> bool {
+    let (mut pattern, mut parts) = (template.split('/'), path.split('/'));
+    loop {
+        match (pattern.next(), parts.next()) {
+            (None, None) => return true,
+            (Some(p), Some(part)) if p.starts_with('{') || p == part => {}
+            _ => return false,
+        }
+    }
+}
 
 impl Contract {
+    pub fn new(document: Value) -> Self {
+        let open = |item: &Value| item.as_object().is_some_and(|methods| methods.values().any(is_open));
+        let paths = document["paths"].as_object();
+        let open = paths.into_iter().flatten().filter(|(_, item)| open(item)).map(|(template, _)| template.clone()).collect();
+        Self { document, open }
+    }
+
+    /// Whether an address is one that asks for no token.
+    pub fn is_open(&self, path: &str) -> bool {
+        self.open.iter().any(|template| fits(template, path))
+    }
+
     /// The methods of an address, as `Allow` lists them; `None` when there is no such address.
     pub fn methods(&self, path: &str) -> Option<String> {
-        let parts: Vec<&str> = path.split('/').collect();
-        let (_, item) = self.0["paths"]
+        let (_, item) = self.document["paths"]
             .as_object()?
             .iter()
-            .filter(|(template, _)| {
-                let pattern: Vec<&str> = template.split('/').collect();
-                pattern.len() == parts.len() && pattern.iter().zip(&parts).all(|(p, part)| p.starts_with('{') || p == part)
-            })
+            .filter(|(template, _)| fits(template, path))
             .min_by_key(|(template, _)| template.matches('{').count())?;
         let mut methods: Vec<String> = item.as_object()?.keys().map(|method| method.to_uppercase()).collect();
         if let Some(get) = methods.iter().position(|method| method == "GET") {
@@ -39,7 +66,7 @@ impl Contract {
 #[utoipa::path(operation_id = "openapi", tag = "service", summary = "OpenAPI 文档 / This document", security(()), responses((status = 200, description = "OpenAPI 3.1.", body = Value)))]
 #[get("/openapi.json")]
 pub async fn openapi_json(contract: actix_web::web::Data<Contract>) -> actix_web::HttpResponse {
-    actix_web::HttpResponse::Ok().json(&contract.0)
+    actix_web::HttpResponse::Ok().json(&contract.document)
 }
 
 /// The parameters of a filter as an object schema, so that a query is checked like a body.
@@ -271,16 +298,25 @@ pub fn finish(document: &mut Value) {
         "headers": {"X-Request-Id": {"description": "Quote it when asking for help.", "schema": {"type": "string"}}},
         "content": {"application/problem+json": {"schema": reference("Problem")}},
     });
+    document["components"]["responses"]["TooManyRequests"] = json!({
+        "description": "One request too many of its class (`public`: without a token; `read`; `write`; `sensitive`), or of one of the narrower limits that its operation describes.",
+        "headers": {
+            "Retry-After": {"description": "Seconds after which it may be sent again.", "schema": {"type": "integer", "minimum": 1}},
+            "RateLimit-Policy": {"description": "The class and its quota in a window of seconds, as in `\"read\";q=1200;w=60`. With every answer that was counted.", "schema": {"type": "string"}},
+            "RateLimit": {"description": "Requests left and the seconds until all are there again, as in `\"read\";r=1199;t=1`. With every answer that was counted.", "schema": {"type": "string"}},
+            "X-Request-Id": {"description": "Quote it when asking for help.", "schema": {"type": "string"}},
+        },
+        "content": {"application/problem+json": {"schema": reference("Problem")}},
+    });
     document["security"] = json!([{"bearer": []}]);
     let Some(paths) = document["paths"].as_object_mut() else { return };
     for item in paths.values_mut() {
         for operation in item.as_object_mut().into_iter().flat_map(|methods| methods.values_mut()) {
             let has_body = operation.get("requestBody").is_some();
             let parameters = operation.get("parameters").and_then(Value::as_array).cloned().unwrap_or_default();
-            let is_open =
-                operation.get("security").and_then(Value::as_array).is_some_and(|list| list.is_empty() || list.contains(&json!({})));
+            let is_open = is_open(operation);
             let forms = operation.pointer("/responses/200/content").and_then(Value::as_object).map_or(0, Map::len);
-            let mut statuses = vec!["400", "414", "431", "500", "503", "507"];
+            let mut statuses = vec!["400", "414", "429", "431", "500", "503", "507"];
             if !is_open {
                 statuses.extend(["401", "403"]);
             } else if has_body {
@@ -291,7 +327,7 @@ pub fn finish(document: &mut Value) {
                 statuses.push("404");
             }
             if has_body {
-                statuses.extend(["408", "413", "415", "422", "429"]);
+                statuses.extend(["408", "413", "415", "422"]);
             }
             if forms > 1 || parameters.iter().any(|parameter| parameter["name"] == "format") {
                 statuses.push("406");
@@ -303,15 +339,16 @@ pub fn finish(document: &mut Value) {
             if parameters.iter().any(|parameter| parameter["name"] == "signature") {
                 statuses.push("403");
             }
-            // Whole numbers are told for a purpose, and so often at most; a file may hold less than there is.
+            // Whole numbers are told for a purpose; a file may hold less than there is.
             if parameters.iter().any(|parameter| parameter["name"] == "purpose") {
-                statuses.extend(["422", "429"]);
+                statuses.push("422");
             }
             statuses.extend(["404", "409", "412", "428"].iter().filter(|_| !is_open));
             for status in statuses {
                 let responses = &mut operation["responses"];
                 if responses.get(status).is_none() {
-                    responses[status] = json!({"$ref": "#/components/responses/Problem"});
+                    let what = if status == "429" { "TooManyRequests" } else { "Problem" };
+                    responses[status] = json!({"$ref": format!("#/components/responses/{what}")});
                 }
             }
         }

@@ -14,6 +14,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
 
 use super::contract::Contract;
+use super::rates::Standing;
 use crate::app::Facts;
 use crate::audit::refusals;
 use crate::auth::Auth;
@@ -218,7 +219,8 @@ pub async fn frame(
             let allowed = (ours.is_none() && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED))
                 .then(|| response.request().app_data::<web::Data<Contract>>().and_then(|contract| contract.methods(&path)))
                 .flatten();
-            if let Some(code) = ours.as_ref().map(|error| error.code).filter(|code| refusals::Refusal::is_told(*code)) {
+            let known = response.request().extensions().contains::<CalledBy>();
+            if let Some(code) = ours.as_ref().map(|error| error.code).filter(|code| refusals::Refusal::is_told(*code, known)) {
                 note_refusal(server.as_deref().map(AsRef::as_ref), response.request(), &method, &facts, code);
             }
             let error = ours.unwrap_or_else(|| if allowed.is_some() { Error::new(Code::MethodNotAllowed) } else { named(status) });
@@ -239,6 +241,10 @@ pub async fn frame(
         }
     }
     seal(response.headers_mut(), &facts, &path, behind_tls);
+    let standing = response.request().extensions().get::<Standing>().copied();
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
+    }
     if server.as_ref().is_some_and(|server| server.draining()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }

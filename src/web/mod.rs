@@ -8,6 +8,7 @@ pub mod frame;
 pub mod handlers;
 pub mod page;
 pub mod query;
+pub mod rates;
 pub mod resource;
 pub mod shape;
 pub mod verbs;

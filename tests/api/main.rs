@@ -38,6 +38,7 @@ mod process;
 mod public;
 mod publicity;
 mod races;
+mod rates;
 mod resilience;
 mod role_grants;
 mod role_matrix;

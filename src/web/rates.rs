@@ -53,7 +53,6 @@ pub enum RateClass {
 pub const SENSITIVE: &[(&str, &str)] = &[
     ("POST", "/api/v1/auth/password"),
     ("POST", "/api/v1/bank-transfers/{id}/export"),
-    ("GET", "/api/v1/bank-transfers/{id}/file"),
     ("POST", "/api/v1/disbursements/{id}/pay"),
     ("GET", "/api/v1/exports/{resource}"),
     ("POST", "/api/v1/exports/{resource}"),

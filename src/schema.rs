@@ -1595,6 +1595,12 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    name_index (version) {
+        version -> Integer,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     appointments,
@@ -1636,6 +1642,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     media_placements,
     memberships,
     name_grams,
+    name_index,
     notice_objections,
     notifications,
     organization_closure,

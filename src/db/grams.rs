@@ -3,16 +3,16 @@
 //! Chinese names are two or three characters long, and people search by one or two of them: too short for trigrams.
 //! A name is kept as its characters and its overlapping pairs of them: `张伟明` is `张`, `张伟`, `伟`, `伟明`, `明`. One or two
 //! characters are one index lookup, more are an intersection of pairs. Both databases do this alike, and the rows of a
-//! piece stand in the order of the records' ids, so a page needs no sort.
+//! piece stand in the order of the records' ids, so a page needs no sort. Beside them stand the pieces of the name's [`pinyin`].
 
 use std::collections::BTreeSet;
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{Array, Text};
+use diesel::sql_types::{Array, Nullable, Text};
 
-use super::{AnyConnection, Part, Subset, insert_all};
+use super::{AnyConnection, Part, Subset, each, insert_all, pinyin};
 use crate::schema::name_grams;
 use crate::types::{Id, sql};
 
@@ -24,10 +24,12 @@ struct Row<'a> {
     record_id: Id,
 }
 
-/// The pieces of a name: lower case, without spaces.
+/// The pieces of a name: lower case, without spaces; and those of its readings.
 pub fn of(name: &str) -> BTreeSet<String> {
     let characters = folded(name);
-    [1, 2].into_iter().flat_map(|n| characters.windows(n)).map(|piece| piece.iter().collect()).collect()
+    let mut pieces: BTreeSet<String> = [1, 2].into_iter().flat_map(|n| characters.windows(n)).map(|piece| piece.iter().collect()).collect();
+    pieces.extend(pinyin::pieces(&characters));
+    pieces
 }
 
 fn folded(text: &str) -> Vec<char> {
@@ -81,24 +83,120 @@ pub fn replace(conn: &mut AnyConnection, resource: &'static str, id: Id, name: O
     add(conn, resource, name.map(|name| (id, name)))
 }
 
-/// The records whose name holds what is looked for: those in every one of these sets.
+/// How names are cut now. A database that was indexed in an earlier way is indexed anew by [`super::migrations::up`].
+pub const VERSION: i32 = 2;
+
+/// Where the names of each resource stand: id and name, the ids after one.
+const SOURCES: &[(&str, &str)] = &[
+    ("accounts", "SELECT id, name FROM accounts"),
+    ("campaign_events", "SELECT id, name FROM campaign_events"),
+    ("campaigns", "SELECT id, name FROM campaigns"),
+    ("circulars", "SELECT id, title AS name FROM circulars"),
+    ("demonstration_units", "SELECT id, name FROM demonstration_units"),
+    ("goods", "SELECT id, name FROM goods"),
+    ("hero_groups", "SELECT id, name FROM hero_groups"),
+    ("media_items", "SELECT id, title AS name FROM media_items"),
+    ("organizations", "SELECT id, name || '|' || coalesce(short_name, '') AS name FROM organizations"),
+    ("persons", "SELECT id, name FROM persons"),
+    ("publicity_assets", "SELECT id, name FROM publicity_assets"),
+    ("trainings", "SELECT id, topic AS name FROM trainings"),
+    ("users", "SELECT id, name FROM users"),
+    ("volunteer_teams", "SELECT id, name FROM volunteer_teams"),
+    ("volunteers", "SELECT v.id, p.name FROM volunteers AS v INNER JOIN persons AS p ON p.id = v.person_id"),
+    ("welfare_batches", "SELECT id, name FROM welfare_batches"),
+    ("welfare_programmes", "SELECT id, name FROM welfare_programmes"),
+    ("workstations", "SELECT id, name FROM workstations"),
+];
+
+/// Names of one page of [`rebuild`].
+const PAGE: i64 = 5_000;
+
+#[derive(QueryableByName)]
+struct Named {
+    #[diesel(sql_type = sql::Uuid)]
+    id: Id,
+    #[diesel(sql_type = Nullable<Text>)]
+    name: Option<String>,
+}
+
+/// Indexes all names anew. In a transaction of the caller's: nobody sees an index by halves.
+pub fn rebuild(conn: &mut AnyConnection) -> QueryResult<()> {
+    diesel::delete(name_grams::table).execute(conn)?;
+    for (resource, source) in SOURCES {
+        let mut after = Id(uuid::Uuid::nil());
+        loop {
+            let page = format!("SELECT id, name FROM ({source}) AS names WHERE id > $1 ORDER BY id LIMIT {PAGE}");
+            let names: Vec<Named> = each!(&mut *conn, c => diesel::sql_query(page).bind::<sql::Uuid, _>(after).load(c))?;
+            let Some(last) = names.last() else { break };
+            after = last.id;
+            add(conn, resource, names.iter().filter_map(|named| Some((named.id, named.name.as_deref()?))))?;
+        }
+    }
+    Ok(())
+}
+
+/// Of several pieces, one.
+type AnyOf = Vec<String>;
+
+/// The records whose name holds what is looked for, or is read so: those in every one of these sets.
 ///
 /// Empty when there is nothing to look for.
 pub fn matching(resource: &'static str, q: &str) -> Vec<Subset> {
-    let characters = folded(q);
-    let holding = |piece: &[char]| {
-        Subset(vec![
-            Part::Sql("SELECT record_id FROM name_grams WHERE resource = "),
-            Part::Text(resource.to_owned()),
-            Part::Sql(" AND gram = "),
-            Part::Text(piece.iter().collect()),
-        ])
-    };
-    match characters.as_slice() {
-        [] => Vec::new(),
-        [_] => vec![holding(&characters)],
-        many => many.windows(2).map(holding).collect(),
+    let mut sets = Vec::new();
+    for run in runs(&folded(q)) {
+        let mut ways = vec![written(&run)];
+        ways.extend(pinyin::letters(&run).map(|letters| pinyin::wanted(&letters)).into_iter().flatten());
+        // Initials are looked for as the letters themselves are.
+        let mut seen = BTreeSet::new();
+        ways.retain(|way| seen.insert(way.iter().cloned().collect::<BTreeSet<AnyOf>>()));
+        match &ways[..] {
+            [way] => sets.extend(way.iter().map(|any| Subset(holding(resource, any)))),
+            ways => sets.push(one_of(resource, ways)),
+        }
     }
+    sets
+}
+
+/// What is looked for, cut where Chinese and Latin meet: `登封zz` is `登封` and `zz`.
+fn runs(characters: &[char]) -> Vec<Vec<char>> {
+    let is_latin = |c: &char| c.is_alphabetic() && *c < '\u{2000}';
+    // An apostrophe tells where a syllable ends, and stands in no name.
+    let characters: Vec<char> = characters.iter().filter(|c| !['\'', '’'].contains(c)).copied().collect();
+    characters.chunk_by(|a, b| is_latin(a) == is_latin(b)).map(<[char]>::to_vec).collect()
+}
+
+/// The pieces of what is written.
+fn written(characters: &[char]) -> Vec<AnyOf> {
+    let size = characters.len().min(2);
+    characters.windows(size.max(1)).map(|piece| vec![piece.iter().collect()]).collect()
+}
+
+fn holding(resource: &'static str, any: &AnyOf) -> Vec<Part> {
+    let mut parts = vec![Part::Sql("SELECT record_id FROM name_grams WHERE resource = "), Part::Text(resource.to_owned())];
+    match &any[..] {
+        [one] => parts.extend([Part::Sql(" AND gram = "), Part::Text(one.clone())]),
+        many => {
+            for (i, one) in many.iter().enumerate() {
+                parts.extend([Part::Sql(if i == 0 { " AND gram IN (" } else { ", " }), Part::Text(one.clone())]);
+            }
+            parts.push(Part::Sql(")"));
+        }
+    }
+    parts
+}
+
+/// The records that are in all sets of one of the ways.
+fn one_of(resource: &'static str, ways: &[Vec<AnyOf>]) -> Subset {
+    let mut parts = Vec::new();
+    for (i, way) in ways.iter().enumerate() {
+        parts.push(Part::Sql(if i == 0 { "SELECT record_id FROM (" } else { " UNION SELECT record_id FROM (" }));
+        for (n, any) in way.iter().enumerate() {
+            parts.extend((n > 0).then_some(Part::Sql(" INTERSECT ")));
+            parts.extend(holding(resource, any));
+        }
+        parts.push(Part::Sql(") AS way"));
+    }
+    Subset(parts)
 }
 
 #[cfg(test)]
@@ -107,7 +205,9 @@ mod tests {
 
     #[test]
     fn pieces() {
-        assert_eq!(of("张伟明").into_iter().collect::<Vec<_>>(), ["伟", "伟明", "张", "张伟", "明"]);
+        let read = ["ming", "wei", "weiming", "wm", "zhang", "zhangwei", "zw"];
+        let written = ["伟", "伟明", "张", "张伟", "明"];
+        assert_eq!(of("张伟明").into_iter().collect::<Vec<_>>(), [&read[..], &written[..]].concat());
         assert_eq!(of("Li Na").into_iter().collect::<Vec<_>>(), ["a", "i", "in", "l", "li", "n", "na"]);
         assert!(of("  ").is_empty());
     }

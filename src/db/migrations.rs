@@ -4,7 +4,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::AnyConnection;
+use super::{AnyConnection, grams};
+use crate::schema::name_index;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -22,9 +23,25 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Brings the database up to date; returns the names of the steps taken. Servers that start together take turns.
 pub fn up(conn: &mut AnyConnection) -> Result<Vec<String>, Failure> {
-    locked(conn, |conn| match conn {
-        AnyConnection::Pg(c) => Ok(c.run_pending_migrations(POSTGRES)?.iter().map(ToString::to_string).collect()),
-        AnyConnection::Sqlite(c) => Ok(c.run_pending_migrations(SQLITE)?.iter().map(ToString::to_string).collect()),
+    locked(conn, |conn| {
+        let steps = match conn {
+            AnyConnection::Pg(c) => c.run_pending_migrations(POSTGRES)?.iter().map(ToString::to_string).collect(),
+            AnyConnection::Sqlite(c) => c.run_pending_migrations(SQLITE)?.iter().map(ToString::to_string).collect(),
+        };
+        index_names(conn)?;
+        Ok(steps)
+    })
+}
+
+/// Indexes names anew where the database has them in an earlier way: SQL knows no pinyin.
+fn index_names(conn: &mut AnyConnection) -> Result<(), Failure> {
+    conn.transaction(|conn| {
+        let held: i32 = name_index::table.select(name_index::version).first(conn)?;
+        if held < grams::VERSION {
+            grams::rebuild(conn)?;
+            diesel::update(name_index::table).set(name_index::version.eq(grams::VERSION)).execute(conn)?;
+        }
+        Ok(())
     })
 }
 
@@ -41,10 +58,11 @@ pub fn down_to_nothing(conn: &mut AnyConnection) -> Result<(), Failure> {
 
 /// Whether steps are missing.
 pub fn pending(conn: &mut AnyConnection) -> Result<bool, Failure> {
-    match conn {
-        AnyConnection::Pg(c) => c.has_pending_migration(POSTGRES),
-        AnyConnection::Sqlite(c) => c.has_pending_migration(SQLITE),
-    }
+    let steps = match &mut *conn {
+        AnyConnection::Pg(c) => c.has_pending_migration(POSTGRES)?,
+        AnyConnection::Sqlite(c) => c.has_pending_migration(SQLITE)?,
+    };
+    Ok(steps || name_index::table.select(name_index::version).first::<i32>(conn)? < grams::VERSION)
 }
 
 fn locked<T>(conn: &mut AnyConnection, work: impl FnOnce(&mut AnyConnection) -> Result<T, Failure>) -> Result<T, Failure> {

@@ -8,6 +8,7 @@ mod write;
 pub mod grams;
 mod grouped;
 pub mod migrations;
+mod pinyin;
 mod subset;
 mod tree;
 

@@ -44,6 +44,7 @@ mod rates;
 mod resilience;
 mod role_grants;
 mod role_matrix;
+mod search;
 mod secrecy;
 mod service_records;
 mod session;

@@ -1,0 +1,116 @@
+//! Names are found as people type them: by characters, by pinyin, by initials.
+
+use std::collections::BTreeSet;
+
+use diesel::prelude::*;
+use serde_json::json;
+use yiyong::db::grams;
+use yiyong::policy::Role;
+use yiyong::schema::{name_grams, name_index};
+use yiyong::types::Id;
+
+use crate::hosts::{Client, Host, on_each_database};
+use crate::role_matrix::Samples;
+
+/// Names of a list that a query finds, in order.
+fn found(client: &Client<'_>, resource: &str, q: &str) -> Vec<String> {
+    let encoded: String = q.bytes().map(|b| format!("%{b:02X}")).collect();
+    let page = client.get(&format!("/api/v1/{resource}?limit=200&q={encoded}"));
+    assert_eq!(page.status, 200, "{page:?}");
+    let mut names: Vec<String> = page.body["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .map(|item| item["name"].as_str().or(item["person"]["name"].as_str()).expect("a name").to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_name_is_found_as_it_is_typed() {
+    on_each_database(|host: &Host| {
+        let city = host.planted();
+        let clerk = host.user("clerk", Role::Clerk, Some("zz-dengfeng"));
+        let county = city.get("/api/v1/organizations?code=zz-dengfeng").body["items"][0]["id"].clone();
+        for name in ["曾国强", "单雄信", "王小明", "王晓敏", "吕布", "李 娜", "Ouyang Na"] {
+            let made = clerk.post("/api/v1/persons", &json!({"organization_id": county, "name": name}));
+            assert_eq!(made.status, 201, "{made:?}");
+        }
+        let is = |q: &str, names: &[&str]| assert_eq!(found(&clerk, "persons", q), names, "{q}");
+        for q in ["zengguoqiang", "zgq", "cgq", "Zeng Guo-Qiang", "zengguoq", "zgqiang", "guoqiang", "zēng guó", "曾", "曾guo", "曾gq"]
+        {
+            let q = q.replace('-', "'");
+            is(&q, &["曾国强"]);
+        }
+        is("sxx", &["单雄信"]);
+        is("dxx", &["单雄信"]);
+        is("wxm", &["王小明", "王晓敏"]);
+        is("wangxiaomi", &["王小明", "王晓敏"]);
+        is("wangxiaomin", &["王小明", "王晓敏"]);
+        is("wangxiaoming", &["王小明"]);
+        is("lvb", &["吕布"]);
+        is("lubu", &["吕布"]);
+        is("lǚ", &["吕布"]);
+        is("lina", &["李 娜"]);
+        is("na", &["Ouyang Na", "李 娜"]);
+        is("ouyang", &["Ouyang Na"]);
+        is("xyz", &[]);
+        is("wangxiaoqiang", &[]);
+        // Beside another filter, and of the counties by their place.
+        assert_eq!(found(&city, "organizations", "dengfeng"), ["登封市见义勇为协会"]);
+        assert_eq!(found(&city, "organizations", "dfs"), ["登封市见义勇为协会"]);
+        assert_eq!(found(&city, "organizations", "jyyw"), ["登封市见义勇为协会", "郑州市见义勇为协会", "高新区见义勇为协会"]);
+        // Another county's names are not found by any way of writing them.
+        let elsewhere = host.user("elsewhere", Role::Clerk, Some("zz-gaoxin"));
+        assert_eq!(found(&elsewhere, "persons", "zgq"), Vec::<String>::new());
+
+        // In files, and under another name.
+        let csv = "organization_code,name,sector,registered_on\nzz-dengfeng,尉迟敬德,community,2022-06-17\n";
+        let imported = city.import("volunteers", csv.as_bytes(), &[]);
+        assert_eq!((imported.status, &imported.body["rows_created"]), (201, &json!(1)), "{imported:?}");
+        assert_eq!(found(&city, "volunteers", "yuchi"), ["尉迟敬德"]);
+        let person = clerk.get("/api/v1/persons?q=ycjd");
+        let id = person.body["items"][0]["id"].as_str().expect("an id");
+        let renamed = clerk.patch(&format!("/api/v1/persons/{id}"), "\"1\"", &json!({"name": "令狐冲"}));
+        assert_eq!(renamed.status, 200, "{renamed:?}");
+        assert_eq!((found(&city, "volunteers", "yuchi"), found(&city, "volunteers", "lhc")), (vec![], vec!["令狐冲".to_owned()]));
+    });
+}
+
+/// A database from before is indexed anew when it is migrated: what comes out is what each write would have kept.
+#[test]
+fn an_index_made_anew_is_the_one_that_was_kept() {
+    on_each_database(|host: &Host| {
+        Samples::planted(host);
+        let pieces = |conn: &mut _| -> Vec<(String, String, Id)> {
+            let all = name_grams::table.order((name_grams::resource, name_grams::gram, name_grams::record_id));
+            all.select((name_grams::resource, name_grams::gram, name_grams::record_id)).load(conn).expect("pieces")
+        };
+        host.service
+            .db
+            .run(false, |conn| {
+                let kept = pieces(conn);
+                assert!(kept.len() > 200, "{}", kept.len());
+                diesel::delete(name_grams::table.filter(name_grams::resource.ne("persons"))).execute(conn)?;
+                diesel::update(name_index::table).set(name_index::version.eq(1)).execute(conn)?;
+                assert!(yiyong::db::migrations::pending(conn).expect("an answer"));
+                yiyong::db::migrations::up(conn).expect("migrated");
+                assert!(!yiyong::db::migrations::pending(conn).expect("an answer"));
+                let anew = pieces(conn);
+                let only = |one: &[(String, String, Id)], other: &[(String, String, Id)]| -> Vec<String> {
+                    let known: BTreeSet<_> = other.iter().collect();
+                    one.iter()
+                        .filter(|piece| !known.contains(piece))
+                        .map(|(resource, gram, _)| format!("{resource}: {gram}"))
+                        .take(20)
+                        .collect()
+                };
+                let nothing = Vec::<String>::new();
+                assert_eq!((only(&kept, &anew), only(&anew, &kept)), (nothing.clone(), nothing));
+                assert_eq!(name_index::table.select(name_index::version).first::<i32>(conn)?, grams::VERSION);
+                Ok(())
+            })
+            .expect("indexed");
+    });
+}

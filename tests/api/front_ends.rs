@@ -1,0 +1,105 @@
+//! The examples for front ends, as these would use them: types made from the contract, programs compiled against them and run with Node,
+//! a page in a browser. What they need is not part of this program, so where it is missing they are left out, loudly.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::hosts::{Host, PASSWORD, on_each_database};
+use crate::webhooks::{Telling, settled};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Whether what is needed is there. Where it must be, this ends the test.
+fn is_there(what: &str, found: bool) -> bool {
+    if !found {
+        assert!(std::env::var_os("YIYONG_REQUIRE_FRONT_ENDS").is_none(), "front ends are required here, and there is no {what}");
+        eprintln!("\n*** NO {what}: the examples for front ends are not tried. ***\n");
+    }
+    found
+}
+
+/// Runs a program to its good end; what it says otherwise is the failure.
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}\n{said}");
+    said
+}
+
+fn node(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("node");
+    command.current_dir(folder).args(arguments);
+    command
+}
+
+/// A folder with the packages of `examples/typescript`, which are installed once for a lock file, and its programs, compiled
+/// against the contract as it is.
+fn workshop() -> Option<&'static Path> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOLDER
+        .get_or_init(|| {
+            let works = |program: &str| Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+            if !is_there("NODE.JS AND NPM", works("node") && works("npm")) {
+                return None;
+            }
+            let example = Path::new(ROOT).join("examples/typescript");
+            let lock = std::fs::read(example.join("package-lock.json")).expect("a lock file");
+            let name: String = Sha256::digest(&lock)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("front-ends").join(name);
+            std::fs::create_dir_all(&folder).expect("a folder");
+            for from in [example.as_path(), &Path::new(ROOT).join("tests/front_ends")] {
+                for entry in std::fs::read_dir(from).expect("a folder").flatten().filter(|entry| entry.path().is_file()) {
+                    std::fs::copy(entry.path(), folder.join(entry.file_name())).expect("copied");
+                }
+            }
+            let installed = folder.join("installed");
+            if !installed.exists() {
+                let done = Command::new("npm").args(["ci", "--prefer-offline"]).current_dir(&folder).output().expect("npm");
+                let said = String::from_utf8_lossy(&done.stderr);
+                if !is_there(&format!("PACKAGES FOR NODE.JS ({})", said.trim()), done.status.success()) {
+                    return None;
+                }
+                std::fs::write(&installed, "").expect("noted");
+            }
+            let contract = Path::new(ROOT).join("openapi/openapi.json").display().to_string();
+            run(&mut node(&folder, &["node_modules/openapi-typescript/bin/cli.js", &contract, "--output", "contract.d.ts"]));
+            run(&mut node(&folder, &["node_modules/typescript/bin/tsc"]));
+            Some(folder)
+        })
+        .as_deref()
+}
+
+/// A program of the workshop, for a user of a server.
+fn program(folder: &Path, name: &str, host: &Host, username: &str) -> Command {
+    let mut command = node(folder, &[name]);
+    command.env("YIYONG_API", &host.base).env("YIYONG_USERNAME", username).env("YIYONG_PASSWORD", PASSWORD);
+    command
+}
+
+#[test]
+fn the_typed_client_does_the_main_flows() {
+    let Some(folder) = workshop() else { return };
+    on_each_database(|host| {
+        let city = host.planted();
+        // Something to be told of.
+        let _telling = Telling::begin(host);
+        let csv = "code,organization_code,name,host_kind\nzz-dengfeng-songyang,zz-dengfeng,嵩阳工作站,police_station\n";
+        let imported = city.import("workstations", csv.as_bytes(), &[("mode", "upsert"), ("dry_run", "false")]);
+        assert!([200, 201, 202].contains(&imported.status), "{imported:?}");
+        settled(host);
+
+        let said = run(&mut program(folder, "build/flows.js", host, "cityadmin"));
+        assert!(said.ends_with("signed out\n"), "{said}");
+        let stations = city.get("/api/v1/workstations?limit=200");
+        let named = |name: &str| stations.body["items"].as_array().expect("stations").iter().find(|one| one["name"] == name).cloned();
+        let made = named("少林街道见义勇为工作站").expect("made by the flows");
+        assert_eq!((&made["address"], &made["host_name"]), (&json!("登封市少林大道 1 号"), &json!(null)), "the stale change did nothing");
+
+        let said = run(&mut program(folder, "build/trouble.js", host, "cityadmin"));
+        assert!(said.ends_with("trouble is dealt with\n"), "{said}");
+    });
+}

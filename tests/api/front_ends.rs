@@ -1,6 +1,8 @@
 //! The examples for front ends, as these would use them: types made from the contract, programs compiled against them and run with Node,
 //! a page in a browser. What they need is not part of this program, so where it is missing they are left out, loudly.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -8,7 +10,7 @@ use std::sync::OnceLock;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::hosts::{Host, PASSWORD, on_each_database};
+use crate::hosts::{Host, PASSWORD, on_each_database, on_sqlite_with};
 use crate::service_records;
 use crate::webhooks::{Telling, settled};
 use crate::wechat::{organization, somebody, with_wechat};
@@ -32,6 +34,10 @@ fn run(command: &mut Command) -> String {
     said
 }
 
+fn works(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
 fn node(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("node");
     command.current_dir(folder).args(arguments);
@@ -44,7 +50,6 @@ fn workshop() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     FOLDER
         .get_or_init(|| {
-            let works = |program: &str| Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
             if !is_there("NODE.JS AND NPM", works("node") && works("npm")) {
                 return None;
             }
@@ -138,5 +143,68 @@ fn the_mini_program_serves_volunteers_and_stations() {
         let record = &admin.get("/api/v1/service-records").body["items"];
         assert_eq!((record.as_array().map(Vec::len), &record[0]["volunteer_id"]), (Some(1), &json!(volunteer)), "{record}");
         assert_eq!(admin.get(&format!("/api/v1/workstations/{station}")).body["version"], 2, "changed once");
+    });
+}
+
+/// Serves the files of a folder to the end of this process, as any web server would. Its origin.
+fn file_server(folder: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(stream.try_clone().expect("a stream")).lines().map_while(Result::ok);
+            let target = lines.next().unwrap_or_default();
+            lines.take_while(|line| !line.is_empty()).for_each(drop);
+            let name = target.split(['/', '?', ' ']).nth(2).unwrap_or_default();
+            let kind = match name.rsplit('.').next() {
+                Some("html") => "text/html",
+                Some("css") => "text/css",
+                _ => "text/javascript",
+            };
+            let body = std::fs::read(Path::new(folder).join(name)).unwrap_or_default();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        }
+    });
+    origin
+}
+
+/// The page in a browser: what it shows is what the service says, whatever is chosen, and when the service is away it says that.
+#[test]
+fn the_dashboard_shows_what_the_public_is_told() {
+    let Some(folder) = workshop() else { return };
+    let chromium = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|program| works(program));
+    if !is_there("CHROMIUM", chromium.is_some()) {
+        return;
+    }
+    let origin = file_server(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/dashboard"));
+    on_sqlite_with(&[("YIYONG_ALLOWED_ORIGINS", &origin)], |host| {
+        let city = host.planted();
+        let organization = |code: &str| organization(&city, code);
+        let (zz, dengfeng, gaoxin) = (organization("zz"), organization("zz-dengfeng"), organization("zz-gaoxin"));
+        for (code, county) in [("one", &dengfeng), ("two", &dengfeng), ("three", &gaoxin)] {
+            let team =
+                json!({"organization_id": county, "code": code, "name": "志愿者队", "base_kind": "school", "established_on": "2022-01-01"});
+            service_records::made(&city, "/api/v1/volunteer-teams", &team);
+        }
+        // A name is a text, whatever it looks like.
+        for (code, owner, name) in [("park", &dengfeng, "嵩阳公园"), ("square", &zz, "<img src=x onerror=alert(1)>")] {
+            let place = json!({"longitude": 113.05, "latitude": 34.45, "coordinate_system": "gcj02"});
+            let asset = json!({"code": code, "organization_id": owner, "name": name, "category": "venue", "kind": "park", "stage": "completed",
+                               "stage_on": "2022-05-01", "place": place});
+            service_records::made(&city, "/api/v1/publicity-assets", &asset);
+        }
+        // More than a page of the map.
+        let rows = (0..205).map(|n| {
+            format!("s{n},zz-gaoxin,第{n}工作站,sub_district,{},{}\n", 113.5 + f64::from(n) / 2e3, 34.7 + f64::from(n % 20) / 1e3)
+        });
+        let csv = format!("code,organization_code,name,host_kind,longitude,latitude\n{}", rows.collect::<String>());
+        let imported = city.import("workstations", csv.as_bytes(), &[("mode", "upsert"), ("dry_run", "false")]);
+        assert_eq!(imported.body["rows_created"], 205, "{imported:?}");
+
+        let said = run(program(folder, "dashboard.mjs", host, "")
+            .env("YIYONG_PAGE", format!("{origin}/index.html?year=2022&lang=zh&api={}", host.base))
+            .env("CHROMIUM", chromium.unwrap_or_default()));
+        assert!(said.ends_with("the dashboard shows it\n"), "{said}");
     });
 }

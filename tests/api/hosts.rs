@@ -227,10 +227,15 @@ pub fn on_each_database(story: impl Fn(&Host)) {
 
 /// The same, with settings of the story's own.
 pub fn on_each_database_with(settings: &[(&str, &str)], story: impl Fn(&Host)) {
-    story(&Host::start(None, settings));
+    on_sqlite_with(settings, &story);
     if let Some(url) = cluster::shared() {
         story(&Host::start(Some(url), settings));
     }
+}
+
+/// Runs a story on SQLite alone: one that is about what stands before the service.
+pub fn on_sqlite_with(settings: &[(&str, &str)], story: impl Fn(&Host)) {
+    story(&Host::start(None, settings));
 }
 
 /// A caller.

@@ -33,7 +33,9 @@ console.log(`beside the name: ${wrong.at("/name")}`);
 
 // Create a workstation, and two more for a list.
 const { data: station, etag } = await answered(api.POST("/api/v1/workstations", { body: draft }));
-for (const name of ["嵩阳街道见义勇为工作站", "大冶镇见义勇为工作站"]) await api.POST("/api/v1/workstations", { body: { ...draft, name } });
+for (const name of ["大冶镇见义勇为工作站", "唐庄镇见义勇为工作站"]) {
+  await api.POST("/api/v1/workstations", { body: { ...draft, name, host_kind: "township" } });
+}
 assert(station.allowed_actions.includes("update"), "what may be done with a record stands in it: show buttons by that");
 
 // Change it: the ETag says which version was changed, so that nobody overwrites what they have not seen.
@@ -53,7 +55,7 @@ assert.equal(fresh.etag, changed.etag);
 console.log(`changed once, and refused once: ${stale.message}`);
 
 // A list with a filter, two a page; the first page also counts.
-const filter = { organization_id: county.id, host_kind: ["sub_district" as const], status: "active" as const, limit: 2 };
+const filter = { organization_id: county.id, host_kind: ["sub_district" as const, "township" as const], status: "active" as const, limit: 2 };
 const first = await answered(api.GET("/api/v1/workstations", { params: { query: { ...filter, count: true } } }));
 const names: string[] = [];
 for await (const one of every((cursor) => api.GET("/api/v1/workstations", { params: { query: { ...filter, cursor } } }))) names.push(one.name);
@@ -89,12 +91,13 @@ assert.notEqual(before, undefined);
 
 // The inbox: what is new, and that it is read.
 const { data: inbox } = await answered(api.GET("/api/v1/notifications", { params: { query: { unread: true, count: true } } }));
-const news = inbox.items[0];
-assert(news && news.read_at === null, "nothing new");
-await api.POST("/api/v1/notifications/{id}/read", { params: { path: { id: news.id } } });
+console.log(`${inbox.total} news`);
+for (const news of inbox.items) {
+  await api.POST("/api/v1/notifications/{id}/read", { params: { path: { id: news.id } } });
+  console.log(`read: ${news.title}`);
+}
 const { data: left } = await answered(api.GET("/api/v1/notifications", { params: { query: { unread: true, count: true } } }));
-assert.equal(left.total, (inbox.total ?? 0) - 1);
-console.log(`read: ${news.title}`);
+assert.equal(left.total, (inbox.total ?? 0) - inbox.items.length);
 
 // Codes with their labels, for menus.
 const { data: dictionaries } = await answered(api.GET("/api/v1/dictionaries"));

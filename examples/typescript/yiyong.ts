@@ -59,7 +59,12 @@ export class Yiyong {
   private renewing: Promise<void> | undefined;
 
   constructor(private readonly options: Options) {
-    this.api = createClient<paths, "application/json">({ baseUrl: options.base, fetch: (request) => this.send(request) });
+    this.api = createClient<paths, "application/json">({
+      baseUrl: options.base,
+      fetch: (request) => this.send(request),
+      // Several values of a filter stand between commas.
+      querySerializer: { array: { style: "form", explode: false } },
+    });
   }
 
   async signIn(username: string, password: string): Promise<Tokens> {

@@ -135,7 +135,8 @@ pub fn describe<R: Resource>(steps: Vec<StepFacts>, document: &mut Value) {
 
     // Every view also tells what its caller may do.
     let shown = &mut schemas[&view];
-    shown["properties"]["allowed_actions"] = json!({"type": "array", "items": {"type": "string"}, "description": "What the caller may do to this record now; codes of the dictionary Action."});
+    shown["properties"]["allowed_actions"] =
+        json!({"type": "array", "items": reference("Action"), "description": "What the caller may do to this record now."});
     if let Some(required) = shown["required"].as_array_mut() {
         required.push("allowed_actions".into());
     }
@@ -365,6 +366,10 @@ fn plain_parameters_and_files(document: &mut Value) {
         for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(schema) = parameter.get_mut("schema") {
                 *schema = not_null(schema);
+            }
+            // Several values stand between commas, in one parameter.
+            if parameter["in"] == "query" && parameter["schema"]["type"] == "array" {
+                parameter["explode"] = false.into();
             }
         }
         for response in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flat_map(|all| all.values_mut()) {

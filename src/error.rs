@@ -107,6 +107,7 @@ codes! {
     StepNotAllowed = "step_not_allowed", CONFLICT, "当前状态不允许此步骤", "The state does not allow this step";
     RequestInProgress = "request_in_progress", CONFLICT, "相同的请求正在处理中", "The same request is still running";
     StaleVersion = "stale_version", PRECONDITION_FAILED, "记录已被他人修改", "The record has changed since";
+    SyncExpired = "sync_expired", GONE, "增量同步的起点已失效，请重新读取全部记录", "The copy can't be brought up to date; read all records again";
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "提交的内容过大", "The content is too large";
     UriTooLong = "uri_too_long", URI_TOO_LONG, "请求地址过长", "The address is too long";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "不支持的内容类型", "The content type is not supported";

@@ -467,6 +467,15 @@ impl Scope {
         self.own
     }
 
+    /// What it is made of, in one order: two that are written alike reach the same.
+    pub fn words(&self) -> String {
+        let mut reach = self.reach.clone();
+        if let Some(ids) = &mut reach {
+            ids.sort_unstable();
+        }
+        format!("{reach:?} {:?} {}", self.own, self.above)
+    }
+
     /// Whether the whole tree is in reach: needed to plant a root.
     pub fn is_whole(&self) -> bool {
         self.reach.is_none()

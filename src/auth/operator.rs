@@ -67,9 +67,10 @@ pub fn create_user(db: &Db, user: &NewOperatorUser) -> Result<Id> {
                 users::updated_at.eq(tx.now),
             ))
             .execute(tx.conn)?;
+        let grant_id = Id::new();
         diesel::insert_into(role_grants::table)
             .values((
-                role_grants::id.eq(Id::new()),
+                role_grants::id.eq(grant_id),
                 role_grants::code.eq(new_code()),
                 role_grants::user_id.eq(id),
                 role_grants::role.eq(user.role),
@@ -82,6 +83,8 @@ pub fn create_user(db: &Db, user: &NewOperatorUser) -> Result<Id> {
             .execute(tx.conn)?;
         let detail = serde_json::json!({"username": user.username, "role": user.role.code()});
         tx.audit("create", "users", Some(id), organization_id, Some(&detail));
+        let detail = serde_json::json!({"user_id": id, "role": user.role.code()});
+        tx.audit("create", "role_grants", Some(grant_id), organization_id, Some(&detail));
         Ok(id)
     })
 }

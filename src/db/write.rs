@@ -1,6 +1,6 @@
 //! The one way to change anything: a transaction that holds the deed, its audit events and its idempotency record.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant as Clock;
@@ -73,6 +73,8 @@ pub struct Tx<'a> {
     request_id: &'a str,
     address: Option<IpAddr>,
     events: Vec<audit::Event>,
+    /// Where among the events a record was noted that others have changed.
+    touched: HashMap<Id, usize>,
     standing_changed: bool,
 }
 
@@ -135,6 +137,20 @@ impl Tx<'_> {
             person_id: None,
         });
         &mut self.events[place]
+    }
+
+    /// Notes that a record has changed because of what was done to others, once in a transaction and however many these are.
+    pub fn touch(&mut self, resource: &'static str, id: Id, organization_id: Option<Id>) {
+        if !self.is_touched(id) {
+            self.touched.insert(id, self.events.len());
+            self.audit(Action::Update.code(), resource, Some(id), organization_id, None);
+        }
+    }
+
+    /// Whether that was noted already; what was noted in a part that was undone was not.
+    pub fn is_touched(&self, id: Id) -> bool {
+        let place = self.touched.get(&id);
+        place.and_then(|place| self.events.get(*place)).is_some_and(|event| event.record_id == Some(id))
     }
 
     /// A part that is undone as a whole when it fails, while the transaction goes on: a savepoint.
@@ -361,6 +377,7 @@ fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut
         request_id: &deed.request_id,
         address: deed.address,
         events: Vec::new(),
+        touched: HashMap::new(),
         standing_changed: false,
     };
     let value = work(&mut tx)?;

@@ -43,6 +43,7 @@ use crate::schema::{
 };
 use crate::types::{Id, Instant, TextEnum};
 use crate::web::verbs::{self, Verbs};
+use crate::wechat::subscribe;
 
 /// How soon something is seen that another server has written.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -218,6 +219,7 @@ fn fan_out(db: &Db, tried_for: Duration) -> Result<Told> {
             return Ok(());
         }
         insert_all!(&mut *tx.conn, notifications::table, told)?;
+        subscribe::follow(tx, &told)?;
         insert_all!(&mut *tx.conn, d::table, deliveries)?;
         webhooks::have_waiting(tx, &webhooks)
     })?;

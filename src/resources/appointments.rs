@@ -255,11 +255,14 @@ fn refuse_overlaps(tx: &mut Tx<'_>, rows: &[Appointment], at: impl Fn(usize) -> 
     Err(error)
 }
 
-/// A workstation belongs to another organization now: so do its appointments. The workstation's event in the trail tells it.
+/// A workstation belongs to another organization now: so do its appointments.
 pub fn follow(tx: &mut Tx<'_>, workstation_id: Id, organization_id: Id) -> Result<()> {
-    diesel::update(t::table.filter(t::workstation_id.eq(workstation_id)))
+    let those = t::table.filter(t::workstation_id.eq(workstation_id));
+    let rows: Vec<(Id, Id)> = those.order(t::id).select((t::id, t::organization_id)).load(tx.conn)?;
+    diesel::update(those)
         .set((t::organization_id.eq(organization_id), t::version.eq(t::version + 1), t::updated_at.eq(tx.now)))
         .execute(tx.conn)?;
+    rules::followed(tx, Appointments::NAME, rows, organization_id);
     Ok(())
 }
 

@@ -6,15 +6,16 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
 use super::rules;
 use crate::db::{Any, AnyConnection, Tx, grams, insert_all};
 use crate::error::{Error, Fault, Result};
-use crate::policy::{Area, OrganizationLevel, Scope};
+use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::goods as t;
-use crate::types::{Id, Instant, code_or_new, text_enum};
+use crate::types::{Id, Instant, TextEnum, code_or_new, text_enum};
 use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 text_enum! {
@@ -128,6 +129,9 @@ pub fn adjust(tx: &mut Tx<'_>, id: Id, delta: i64) -> Result<std::result::Result
         .set((t::stock.eq(t::stock + delta), t::version.eq(t::version + 1), t::updated_at.eq(tx.now)))
         .execute(tx.conn)?;
     if saved == 1 {
+        let (organization_id, stock): (Id, i64) = t::table.find(id).select((t::organization_id, t::stock)).first(tx.conn)?;
+        let detail = json!({"stock": [stock - delta, stock]});
+        tx.audit(Action::Update.code(), AllGoods::NAME, Some(id), Some(organization_id), Some(&detail));
         return Ok(Ok(()));
     }
     Ok(Err(t::table.filter(t::id.eq(id)).select(t::stock).first(tx.conn)?))

@@ -129,9 +129,12 @@ fn query(scope: &Scope, filter: &MediaPlacementFilter) -> t::BoxedQuery<'static,
 
 /// The placements of an item that was given to another organization.
 pub fn follow(tx: &mut Tx<'_>, media_item_id: Id, organization_id: Id) -> Result<()> {
-    diesel::update(t::table.filter(t::media_item_id.eq(media_item_id)))
+    let those = t::table.filter(t::media_item_id.eq(media_item_id));
+    let rows: Vec<(Id, Id)> = those.order(t::id).select((t::id, t::organization_id)).load(tx.conn)?;
+    diesel::update(those)
         .set((t::organization_id.eq(organization_id), t::version.eq(t::version + 1), t::updated_at.eq(tx.now)))
         .execute(tx.conn)?;
+    rules::followed(tx, MediaPlacements::NAME, rows, organization_id);
     Ok(())
 }
 

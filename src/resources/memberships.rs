@@ -198,11 +198,14 @@ fn refuse_second(tx: &mut Tx<'_>, rows: &[Membership], at: impl Fn(usize) -> Str
     Err(error)
 }
 
-/// A team belongs to another organization now: so do its memberships. The team's event in the trail tells it.
+/// A team belongs to another organization now: so do its memberships.
 pub fn follow(tx: &mut Tx<'_>, team_id: Id, organization_id: Id) -> Result<()> {
-    diesel::update(t::table.filter(t::team_id.eq(team_id)))
+    let those = t::table.filter(t::team_id.eq(team_id));
+    let rows: Vec<(Id, Id)> = those.order(t::id).select((t::id, t::organization_id)).load(tx.conn)?;
+    diesel::update(those)
         .set((t::organization_id.eq(organization_id), t::version.eq(t::version + 1), t::updated_at.eq(tx.now)))
         .execute(tx.conn)?;
+    rules::followed(tx, Memberships::NAME, rows, organization_id);
     Ok(())
 }
 

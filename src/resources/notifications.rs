@@ -71,17 +71,21 @@ pub struct Notification {
 }
 
 impl Row {
-    fn shown(self, language: Language) -> Notification {
+    /// What it says.
+    pub fn title(&self, language: Language) -> String {
         let (zh, en) = verbs::named(&self.resource).map_or(("导入", "import"), Verbs::label);
         let (kind_zh, kind_en) = self.kind.label();
-        let title = match language {
+        match language {
             Language::Zh => format!("{zh}：{kind_zh}"),
             Language::En => format!("{en}: {kind_en}"),
-        };
+        }
+    }
+
+    fn shown(self, language: Language) -> Notification {
         Notification {
             id: self.id,
             kind: self.kind,
-            title,
+            title: self.title(language),
             path: format!("/api/v1/{}/{}", self.resource.replace('_', "-"), self.record_id),
             resource: self.resource,
             record_id: self.record_id,

@@ -2,13 +2,14 @@
 
 use chrono::{Datelike, NaiveDate};
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
-use crate::db::AnyConnection;
+use crate::db::{AnyConnection, Tx};
 use crate::error::{Error, Fault, Result, Says};
-use crate::policy::Scope;
-use crate::types::{Id, Instant, NumberFound, business_today, numbers_in};
+use crate::policy::{Action, Scope};
+use crate::types::{Id, Instant, NumberFound, TextEnum, business_today, numbers_in};
 use crate::web::verbs::{named, refusal};
 
 /// A period ends on or after its beginning.
@@ -51,6 +52,15 @@ pub fn year_known(year: Option<i32>, day: Option<NaiveDate>, day_field: &'static
 /// The year that was given, or that of the day; [`year_known`] has made sure of one of them.
 pub fn year_of(year: Option<i32>, day: Option<NaiveDate>) -> Result<i32> {
     year.or(day.map(|day| day.year())).ok_or_else(|| Error::internal("a record without a year was let through"))
+}
+
+/// Says of records that they have gone to another organization along with what they belong to: `rows` are their ids, each with the
+/// organization before.
+pub fn followed(tx: &mut Tx<'_>, resource: &'static str, rows: Vec<(Id, Id)>, organization_id: Id) {
+    for (id, before) in rows {
+        let detail = json!({"organization_id": [before, organization_id]});
+        tx.audit(Action::Update.code(), resource, Some(id), Some(organization_id), Some(&detail));
+    }
 }
 
 /// What has happened does not lie ahead.

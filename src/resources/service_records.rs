@@ -458,8 +458,7 @@ fn tell(tx: &mut Tx<'_>, record: &ServiceRecord, kind: &str, result: &str) -> Re
     };
     let of_person = users::table.filter(users::person_id.eq(record.volunteer.person_id)).filter(users::status.eq(UserStatus::Active));
     let those: Vec<Id> = of_person.order(users::id).limit(20).select(users::id).load(tx.conn)?;
-    let began = record.started_at.0 + TimeDelta::hours(8);
-    let (began, minutes) = (began.format("%Y年%m月%d日 %H:%M").to_string(), record.minutes.unwrap_or_default().to_string());
+    let (began, minutes) = (subscribe::clock(record.started_at), record.minutes.unwrap_or_default().to_string());
     let told = [
         ("title", "志愿服务记录"),
         ("place", place.as_deref().unwrap_or("志愿服务")),

@@ -10,6 +10,7 @@ use super::page::{DEFAULT_LIMIT, GREATEST_LIMIT};
 use super::resource::Resource;
 use super::shape::Shape;
 use super::verbs::{BATCH_LIMIT, StepFacts};
+use super::{changes, samples};
 use crate::types::{Id, TextEnum};
 
 /// The finished document, as it is served.
@@ -149,6 +150,9 @@ pub fn describe<R: Resource>(steps: Vec<StepFacts>, document: &mut Value) {
             "items": {"type": "array", "items": reference(&view)},
             "next_cursor": {"type": ["string", "null"], "description": "Give it as `cursor` for the next page; null on the last."},
             "total": {"type": "integer", "format": "int64", "minimum": 0, "description": "Only with `count=true`."},
+            "deleted": {"type": "array", "items": reference("DeletedRecord"), "description": "Only with `updated_since`: records that are gone since, or out of the caller's sight."},
+            "sync_token": {"type": "string", "description": "Only with `updated_since`: give it as `updated_since` the next time."},
+            "more": {"type": "boolean", "description": "Only with `updated_since`: whether to ask again at once."},
         },
     });
 
@@ -164,6 +168,7 @@ pub fn describe<R: Resource>(steps: Vec<StepFacts>, document: &mut Value) {
         json!({"name": "sort", "in": "query", "description": "Order; `-` is descending.", "schema": {"type": "string", "enum": R::SORTS, "default": "-created_at"}}),
         json!({"name": "limit", "in": "query", "description": "Records a page.", "schema": {"type": "integer", "minimum": 1, "maximum": GREATEST_LIMIT, "default": DEFAULT_LIMIT}}),
         json!({"name": "cursor", "in": "query", "description": "`next_cursor` of the page before, with the same filter and sort.", "schema": {"type": "string"}}),
+        json!({"name": changes::SINCE, "in": "query", "description": "Instead of a filter, for whoever keeps a copy: what was written since, in the order of commits, each record as it is now, and what is gone. An instant (RFC 3339) to begin with; then the `sync_token` of the answer before. Only `limit` may stand beside it. What was written shows within some seconds; what is told twice is the same. A record counts when it was written itself: what it shows along of another changes with that one. `sync_expired` (410) when what the caller may see has changed: read all again.", "schema": {"type": "string"}, "example": "2022-06-17T09:00:00+08:00"}),
         json!({"name": "count", "in": "query", "description": "Whether to count all matching records into `total`.", "schema": {"type": "boolean", "default": false}}),
     ]);
     let mut list = operation("list", format!("{zh}列表 / List {en}s"));
@@ -299,6 +304,15 @@ pub fn finish(document: &mut Value) {
         "headers": {"X-Request-Id": {"description": "Quote it when asking for help.", "schema": {"type": "string"}}},
         "content": {"application/problem+json": {"schema": reference("Problem")}},
     });
+    document["components"]["schemas"]["DeletedRecord"] = json!({
+        "type": "object",
+        "required": ["id", "at"],
+        "additionalProperties": false,
+        "properties": {
+            "id": {"type": "string", "format": "uuid"},
+            "at": {"type": "string", "format": "date-time", "description": "When it went, or was last written."},
+        },
+    });
     document["components"]["responses"]["TooManyRequests"] = json!({
         "description": "One request too many of its class (`public`: without a token; `read`; `write`; `sensitive`), or of one of the narrower limits that its operation describes.",
         "headers": {
@@ -336,6 +350,9 @@ pub fn finish(document: &mut Value) {
             if parameters.iter().any(|parameter| parameter["name"] == "Range") {
                 statuses.push("416");
             }
+            if parameters.iter().any(|parameter| parameter["name"] == changes::SINCE) {
+                statuses.push("410");
+            }
             // A link that has ended.
             if parameters.iter().any(|parameter| parameter["name"] == "signature") {
                 statuses.push("403");
@@ -354,20 +371,17 @@ pub fn finish(document: &mut Value) {
             }
         }
     }
-    plain_parameters_and_files(document);
+    lists_and_files(document);
     always_there(document);
+    samples::add(document);
     sort_keys(document);
 }
 
-/// A parameter that says nothing is left out, for null has no form in an address or a header; and a file is bytes, not a list of numbers.
-fn plain_parameters_and_files(document: &mut Value) {
+/// Several values of a filter stand between commas, in one parameter; and a file is bytes, of which a schema says nothing.
+fn lists_and_files(document: &mut Value) {
     let operations = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     for operation in operations.flat_map(|item| item.as_object_mut().into_iter().flat_map(|methods| methods.values_mut())) {
         for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
-            if let Some(schema) = parameter.get_mut("schema") {
-                *schema = not_null(schema);
-            }
-            // Several values stand between commas, in one parameter.
             if parameter["in"] == "query" && parameter["schema"]["type"] == "array" {
                 parameter["explode"] = false.into();
             }
@@ -375,7 +389,7 @@ fn plain_parameters_and_files(document: &mut Value) {
         for response in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flat_map(|all| all.values_mut()) {
             for content in response.get_mut("content").and_then(Value::as_object_mut).into_iter().flat_map(|all| all.values_mut()) {
                 if content["schema"]["items"]["format"] == "int32" {
-                    content["schema"] = json!({"type": "string", "format": "binary"});
+                    content["schema"] = json!({});
                 }
             }
         }

@@ -8,11 +8,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::body;
 use super::page::Window;
 use super::query::Pairs;
 use super::shape::Shape;
 use super::verbs::{BATCH_LIMIT, Shown, StepCall, StepFacts, Verbs};
+use super::{body, changes};
 use crate::auth::Caller;
 use crate::db::{Db, Deed, Once, Reply};
 use crate::error::{Code, Error, Result};
@@ -64,6 +64,12 @@ pub fn nothing_else(pairs: Pairs) -> Result<()> {
 async fn list(verbs: &'static dyn Verbs, request: HttpRequest, caller: Caller, db: Shared) -> Result<HttpResponse> {
     let scope = caller.actor.may(verbs.area(), Action::Read)?;
     let mut pairs = Pairs::parse(request.query_string())?;
+    if let Some(since) = pairs.take(changes::SINCE) {
+        let limit = changes::limit(pairs)?;
+        let actor = caller.actor;
+        let body = db.read(move |conn| changes::list(conn, verbs, &actor, &scope, &since, limit)).await?;
+        return Ok(HttpResponse::Ok().content_type("application/json").body(body));
+    }
     let window = Window::take(&mut pairs, verbs.sorts())?;
     let others = pairs.clone();
     let filter = pairs.into_json(verbs.filter_shape())?;

@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod body;
+pub mod changes;
 pub mod contract;
 pub mod form;
 pub mod frame;
@@ -10,6 +11,7 @@ pub mod page;
 pub mod query;
 pub mod rates;
 pub mod resource;
+pub mod samples;
 pub mod shape;
 pub mod verbs;
 

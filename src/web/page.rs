@@ -56,6 +56,8 @@ pub struct Window {
     pub count: bool,
     /// How many records of the window are left out first: see [`Window::beyond`].
     pub skip: i64,
+    /// Only those of them, where their ids are known already.
+    pub among: Option<Vec<Id>>,
     bound: String,
 }
 
@@ -65,31 +67,20 @@ impl Window {
     pub fn take(pairs: &mut Pairs, sorts: &[&str]) -> Result<Self> {
         let mut faults = Vec::new();
         let ordered = !sorts.is_empty();
-        let mut wrong =
-            |name: &str, zh: String, en: String| faults.push(Fault::new(format!("/{name}"), "invalid_parameter", Says::new(zh, en)));
         let sort = match ordered.then(|| pairs.take("sort")).flatten() {
             None => Sort::Newest,
             Some(text) => Sort::parse(&text).filter(|_| sorts.contains(&&*text)).unwrap_or_else(|| {
-                wrong("sort", format!("应为下列之一：{}", sorts.join("、")), format!("this should be one of: {}", sorts.join(", ")));
+                let says = Says::new(format!("应为下列之一：{}", sorts.join("、")), format!("this should be one of: {}", sorts.join(", ")));
+                faults.push(Fault::new("/sort", "invalid_parameter", says));
                 Sort::Newest
             }),
         };
-        let limit = match pairs.take("limit") {
-            None => DEFAULT_LIMIT,
-            Some(text) => text.parse().ok().filter(|n| (1..=GREATEST_LIMIT).contains(n)).unwrap_or_else(|| {
-                wrong(
-                    "limit",
-                    format!("应为 1 到 {GREATEST_LIMIT} 的整数"),
-                    format!("this should be a whole number from 1 to {GREATEST_LIMIT}"),
-                );
-                DEFAULT_LIMIT
-            }),
-        };
+        let limit = take_limit(pairs, &mut faults);
         let count = match ordered.then(|| pairs.take("count")).flatten().as_deref() {
             None | Some("false") => false,
             Some("true") => true,
             Some(_) => {
-                wrong("count", "应为 true 或 false".into(), "this should be true or false".into());
+                faults.push(Fault::new("/count", "invalid_parameter", Says::new("应为 true 或 false", "this should be true or false")));
                 false
             }
         };
@@ -102,17 +93,22 @@ impl Window {
         let digest = Sha256::digest(serde_json::to_vec(&(sort, filter)).unwrap_or_default());
         let bound = URL_SAFE_NO_PAD.encode(&digest[..9]);
         let after = cursor.map(|text| Cursor::decode(&text, &bound)).transpose()?;
-        Ok(Self { sort, limit, after, count, skip: 0, bound })
+        Ok(Self { sort, limit, after, count, skip: 0, among: None, bound })
     }
 
     /// A window on the first records, for use inside the service.
     pub fn first(limit: i64) -> Self {
-        Self { sort: Sort::Oldest, limit, after: None, count: false, skip: 0, bound: String::new() }
+        Self { sort: Sort::Oldest, limit, after: None, count: false, skip: 0, among: None, bound: String::new() }
     }
 
     /// A window on the first records of a walk through all, within one snapshot.
     pub fn walk(sort: Sort, limit: i64) -> Self {
-        Self { sort, limit, after: None, count: false, skip: 0, bound: String::new() }
+        Self { sort, limit, after: None, count: false, skip: 0, among: None, bound: String::new() }
+    }
+
+    /// A window on records whose ids are known.
+    pub fn among(ids: Vec<Id>) -> Self {
+        Self { among: Some(ids), ..Self::first(GREATEST_LIMIT) }
     }
 
     /// The window after a record of this one.
@@ -155,6 +151,17 @@ impl Cursor {
     }
 }
 
+/// Takes the size of a page out of a query.
+pub fn take_limit(pairs: &mut Pairs, faults: &mut Vec<Fault>) -> i64 {
+    let Some(text) = pairs.take("limit") else { return DEFAULT_LIMIT };
+    text.parse().ok().filter(|n| (1..=GREATEST_LIMIT).contains(n)).unwrap_or_else(|| {
+        let zh = format!("应为 1 到 {GREATEST_LIMIT} 的整数");
+        let en = format!("this should be a whole number from 1 to {GREATEST_LIMIT}");
+        faults.push(Fault::new("/limit", "invalid_parameter", Says::new(zh, en)));
+        DEFAULT_LIMIT
+    })
+}
+
 /// Orders a boxed query, begins it after the cursor and ends it after one page (and one row). With `in_time` of a table
 /// without codes.
 macro_rules! windowed {
@@ -163,6 +170,9 @@ macro_rules! windowed {
         let mut query = $query.limit(window.fetch());
         if window.skip > 0 {
             query = query.offset(window.skip);
+        }
+        if let Some(ids) = &window.among {
+            query = query.filter($table::id.eq_any(ids.clone()));
         }
         match window.sort {
             $crate::web::Sort::Oldest | $crate::web::Sort::CodeUp => {
@@ -184,6 +194,9 @@ macro_rules! windowed {
         let mut query = $query.limit(window.fetch());
         if window.skip > 0 {
             query = query.offset(window.skip);
+        }
+        if let Some(ids) = &window.among {
+            query = query.filter($table::id.eq_any(ids.clone()));
         }
         match window.sort {
             $crate::web::Sort::Newest => {

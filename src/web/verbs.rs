@@ -2,11 +2,13 @@
 //! audit → show.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use actix_web::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use validator::Validate;
 
@@ -71,6 +73,10 @@ pub trait Verbs: Send + Sync {
 
     /// A page, with the scope as it is best looked for in the page and, where it is asked for, in the count.
     fn list(&self, conn: &mut AnyConnection, actor: &Actor, scope: (&Scope, &Scope), filter: Value, window: &Window) -> Result<Listed>;
+    /// Those of the records that are in scope, as they go out, by their ids: at most a page of them.
+    fn among(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, ids: Vec<Id>) -> Result<HashMap<Id, Box<RawValue>>>;
+    /// The scope to read these records in.
+    fn readable_in(&self, scope: &Scope) -> Scope;
     /// The records of a window whole, for a file: one more than its limit where there are so many.
     fn records(&self, conn: &mut AnyConnection, scope: &Scope, filter: &Value, window: &Window) -> Result<RecordPage>;
     fn get(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, id: Id) -> Result<Shown>;
@@ -462,6 +468,17 @@ impl<R: Resource> Verbs for Of<R> {
                 needs_key: step.needs_key,
             })
             .collect()
+    }
+
+    fn readable_in(&self, scope: &Scope) -> Scope {
+        Self::readable(scope).into_owned()
+    }
+
+    fn among(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, ids: Vec<Id>) -> Result<HashMap<Id, Box<RawValue>>> {
+        let views = R::page(conn, &Self::readable(scope), &R::Filter::default(), &Window::among(ids))?;
+        let above = Self::above(conn, scope, &views)?;
+        let out = views.iter().map(|view| Ok((view.id(), to_raw_value(&self.with_actions(actor, view, &above)).map_err(Error::internal)?)));
+        out.collect()
     }
 
     fn list(&self, conn: &mut AnyConnection, actor: &Actor, scope: (&Scope, &Scope), filter: Value, window: &Window) -> Result<Listed> {

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
-use super::WeChat;
 use super::fields::Rule;
+use super::{WeChat, subscribe};
 use crate::auth::Caller;
 use crate::db::{AnyConnection, Db, Reply};
 use crate::error::{Error, Result, Says};
@@ -136,17 +136,22 @@ fn may(actor: &Actor, action: Action) -> Result<()> {
     if scope.is_whole() { Ok(()) } else { Err(Error::forbidden()) }
 }
 
-fn valid_kind(kind: &str) -> Result<()> {
-    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"_.".contains(&c);
-    if (1..=64).contains(&kind.len()) && kind.bytes().all(plain) {
-        return Ok(());
+/// Whether messages tell such a thing, and have the parts that the fields ask for: a template that nothing fills would stay silent.
+fn fits(kind: &str, draft: &WechatTemplateDraft) -> Result<()> {
+    let Some((_, parts)) = subscribe::kinds().find(|(known, _)| *known == kind) else {
+        let all: Vec<&str> = subscribe::kinds().map(|(kind, _)| kind).collect();
+        let (zh, en) = (format!("消息种类应为下列之一：{}", all.join("、")), format!("a kind is one of: {}", all.join(", ")));
+        return Err(Error::field("/kind", "invalid_kind", zh, en));
+    };
+    match draft.fields.iter().find(|(_, part)| !parts.contains(&part.as_str())) {
+        None => Ok(()),
+        Some((key, part)) => Err(Error::field(
+            format!("/fields/{key}"),
+            "unknown_part",
+            format!("此类消息没有“{part}”；可用：{}", parts.join("、")),
+            format!("such a message has no '{part}', but: {}", parts.join(", ")),
+        )),
     }
-    Err(Error::field(
-        "/kind",
-        "invalid_kind",
-        "消息种类应为 1–64 个小写字母、数字或 _ .",
-        "a kind has 1 to 64 lower-case letters, digits, _ or .",
-    ))
 }
 
 /// The templates of the mini-program.
@@ -163,7 +168,7 @@ pub async fn list(request: HttpRequest, caller: Caller, db: web::Data<Db>, wecha
 
 /// Says which template tells a kind of message, in the place of another.
 #[utoipa::path(operation_id = "wechat_templates_put", tag = "wechat", summary = "设置订阅消息模板 / Say which template tells what",
-    params(("kind" = String, Path, description = "The kind of message.", example = "service_confirmed")),
+    params(("kind" = String, Path, description = "The kind of message: `service_confirmed` or `service_rejected`, whose parts are `title`, `place`, `at`, `minutes`, `result` and `reason`; or the kind of a notification, as in `paid`, whose parts are `title`, `result` and `at`.", example = "service_confirmed")),
     request_body = WechatTemplateDraft,
     responses((status = 200, description = "Replaced.", body = WechatTemplate), (status = 201, description = "Kept.", body = WechatTemplate)))]
 #[put("/wechat/templates/{kind}")]
@@ -179,8 +184,8 @@ pub async fn put(
     no_parameters(&request)?;
     let app_id = wechat.api()?.settings.app_id.clone();
     let kind = kind.into_inner();
-    valid_kind(&kind)?;
     let draft: WechatTemplateDraft = body::typed(&request, &mut payload).await?;
+    fits(&kind, &draft)?;
     let fields = serde_json::to_string(&draft.fields).map_err(Error::internal)?;
     let raw = serde_json::to_vec(&draft).map_err(Error::internal)?;
     let deed = deed_of(&request, &caller, &raw, false)?;

@@ -195,6 +195,7 @@ fn unguarded(conn: &mut AnyConnection) {
 }
 
 fn raw(host: &Host, statements: &str) {
+    host.write_behind();
     host.service.db.run(false, |conn| Ok(conn.batch_execute(statements)?)).expect(statements);
 }
 
@@ -205,6 +206,7 @@ fn links(host: &Host) -> Vec<Link> {
 }
 
 fn on_event(host: &Host, statement: &str, id: Id) {
+    host.write_behind();
     let changed = host.service.db.run(false, |conn| Ok(diesel::sql_query(statement).bind::<sql::Uuid, _>(id).execute(conn)?));
     assert_eq!(changed.expect(statement), 1, "{statement}");
 }

@@ -142,3 +142,54 @@ fn nobody_is_refused_everywhere_else() {
         assert!(tried > 15, "only {tried} operations");
     });
 }
+
+/// A sample that stands beside a schema is one of its values.
+#[test]
+fn every_sample_is_what_it_stands_for() {
+    let mut samples = 0;
+    for (path, item) in document()["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let answers = operation["responses"].as_object().into_iter().flatten();
+            let answers = answers.filter(|(status, _)| status.starts_with('2')).map(|(_, answer)| &answer["content"]);
+            for (kind, media) in std::iter::once(&operation["requestBody"]["content"]).chain(answers).filter_map(Value::as_object).flatten()
+            {
+                if media["example"].is_null() {
+                    assert_ne!(kind, "application/json", "{method} {path}: no sample");
+                    continue;
+                }
+                let schema = json!({"allOf": [media["schema"]], "components": document()["components"]});
+                let validator = jsonschema::draft202012::new(&schema).expect("a schema");
+                let faults: Vec<String> = validator.iter_errors(&media["example"]).map(|e| format!("{}: {e}", e.instance_path())).collect();
+                assert!(faults.is_empty(), "{method} {path} {kind}: {faults:?}\n{}", media["example"]);
+                samples += 1;
+            }
+        }
+    }
+    assert!(samples > 500, "only {samples} samples");
+}
+
+/// What a front end's first try would be: the sample of a creation as it stands. Nothing is wrong with it, but that it names records
+/// that aren't there.
+#[test]
+fn a_sample_can_be_sent() {
+    on_each_database(|host| {
+        host.planted();
+        let platform = host.sign_in("platform", yiyong::auth::UserKind::Person);
+        let importer = host.user("importer", yiyong::policy::Role::Service, Some("zz"));
+        let admin = host.sign_in("cityadmin", yiyong::auth::UserKind::Person);
+        let welfare = host.user("welfare", yiyong::policy::Role::WelfareOfficer, Some("zz"));
+        let mut tried = 0;
+        for verbs in yiyong::web::verbs::registry().iter().filter(|verbs| verbs.writable()) {
+            let path = format!("/api/v1/{}", verbs.name().replace('_', "-"));
+            let create = &document()["paths"][&path]["post"];
+            let sample = &create["requestBody"]["content"]["application/json"]["example"];
+            let answers = [&importer, &admin, &welfare, &platform].map(|client| client.post(&path, sample));
+            let answer = answers.iter().find(|answer| answer.status != 403).unwrap_or_else(|| panic!("{path}: nobody may"));
+            let known = ["unknown_reference", "outside_scope"];
+            let fine = answer.status == 201 || !answer.faults().is_empty() && answer.faults().iter().all(|(_, code)| known.contains(code));
+            assert!(fine, "{path}: {sample}\n{answer:?}");
+            tried += 1;
+        }
+        assert!(tried > 30, "only {tried}");
+    });
+}

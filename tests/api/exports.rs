@@ -520,6 +520,7 @@ fn places_go_on_a_map() {
 pub fn much(host: &Host, city: &Client<'_>) -> usize {
     let csv = "code,organization_code,inspector_code,year,topics\ni-0,zz-dengfeng,zz,2022,巡查\n";
     assert_eq!(city.import("inspections", csv.as_bytes(), &[]).body["rows_created"], 1);
+    host.write_behind();
     let count = 20_000;
     let (long, columns) = ("长".repeat(1_000), "organization_id, inspector_id, year, topics, version, created_at, updated_at");
     let (id, numbers) = if host.is_postgres() {

@@ -2,17 +2,18 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use serde_json::{Value, json};
 use yiyong::app::{self, Service};
+use yiyong::audit::seal;
 use yiyong::auth::UserKind;
 use yiyong::auth::operator::{self, NewOperatorUser};
 use yiyong::config::Config;
-use yiyong::db::{Target, migrations};
+use yiyong::db::{AnyConnection, Target, migrations};
 use yiyong::policy::Role;
 use yiyong::schema::users;
 use yiyong::types::Id;
@@ -81,6 +82,8 @@ pub struct Host {
     handle: actix_web::dev::ServerHandle,
     pub database: String,
     pub keys: tempfile::TempDir,
+    /// Whether the story has written to the database behind the service's back.
+    behind: AtomicBool,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -153,7 +156,47 @@ impl Host {
             });
         });
         let handle = told.recv().expect("a handle");
-        Self { base, service, handle, database: database.to_owned(), _folder: None, keys }
+        Self { base, service, handle, database: database.to_owned(), _folder: None, keys, behind: AtomicBool::new(false) }
+    }
+
+    /// Hangs what was written on the chain of the audit log, as a server does each second.
+    pub fn seal(&self) {
+        let (db, keys) = (self.service.db.clone(), self.service.auth.keys());
+        let system = actix_web::rt::System::new();
+        // Another sealer may be at work.
+        while !system.block_on(seal::catch_up(&db, &keys, seal::Back::Whole)).expect("sealed") {}
+    }
+
+    /// Says that what follows is no deed of the service: rows of the story's own, which no event tells of.
+    pub fn write_behind(&self) {
+        self.behind.store(true, Ordering::Relaxed);
+    }
+
+    /// Whatever was last written to a record has an event, at the very instant that the record tells: by the events alone is it
+    /// known what has changed.
+    fn every_write_is_told(&self) {
+        #[derive(QueryableByName)]
+        struct Untold {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            untold: i64,
+        }
+        if self.behind.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut conn = self.service.db.target().connect(std::time::Duration::from_secs(30)).expect("connected");
+        for verbs in yiyong::web::verbs::registry().iter().filter(|verbs| verbs.writable()) {
+            let name = verbs.name();
+            let untold = diesel::sql_query(format!(
+                "SELECT count(*) AS untold FROM {name} AS r WHERE NOT EXISTS (SELECT 1 FROM audit_events AS e
+                 WHERE e.record_id = r.id AND e.resource = '{name}' AND e.at = r.updated_at)"
+            ));
+            let untold: Untold = match &mut conn {
+                AnyConnection::Pg(c) => untold.get_result(c),
+                AnyConnection::Sqlite(c) => untold.get_result(c),
+            }
+            .expect("a count");
+            assert_eq!(untold.untold, 0, "{name}: written without an event");
+        }
     }
 
     /// A user made by the operator, signed in.
@@ -227,15 +270,20 @@ pub fn on_each_database(story: impl Fn(&Host)) {
 
 /// The same, with settings of the story's own.
 pub fn on_each_database_with(settings: &[(&str, &str)], story: impl Fn(&Host)) {
-    on_sqlite_with(settings, &story);
-    if let Some(url) = cluster::shared() {
-        story(&Host::start(Some(url), settings));
+    for postgres in std::iter::once(None).chain(cluster::shared().map(Some)) {
+        on_one(postgres, settings, &story);
     }
 }
 
 /// Runs a story on SQLite alone: one that is about what stands before the service.
 pub fn on_sqlite_with(settings: &[(&str, &str)], story: impl Fn(&Host)) {
-    story(&Host::start(None, settings));
+    on_one(None, settings, &story);
+}
+
+fn on_one(postgres: Option<&str>, settings: &[(&str, &str)], story: &impl Fn(&Host)) {
+    let host = Host::start(postgres, settings);
+    story(&host);
+    host.every_write_is_told();
 }
 
 /// A caller.

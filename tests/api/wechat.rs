@@ -17,6 +17,7 @@ use yiyong::wechat::{bindings, qr, subscribe};
 use crate::fake_wechat::{APP_ID, Fake, SECRET, SESSION_KEY};
 use crate::hosts::{Answer, Client, Host, PASSWORD, on_each_database, on_each_database_with};
 use crate::process::Workplace;
+use crate::webhooks::Telling;
 
 const LOGIN: &str = "/api/v1/auth/wechat/login";
 const BIND: &str = "/api/v1/auth/wechat/bind";
@@ -501,6 +502,11 @@ fn messages_go_to_who_has_agreed_to_them() {
             assert_eq!(platform.put(template, &draft).faults(), [(format!("/{field}").as_str(), told)]);
         }
         assert_eq!(platform.get("/api/v1/wechat/templates").body["items"][0]["kind"], "service_confirmed");
+        let silent = platform.put("/api/v1/wechat/templates/birthday", &draft);
+        assert_eq!(silent.faults(), [("/kind", "invalid_kind")]);
+        let mut unfilled = draft.clone();
+        unfilled["fields"]["thing3"] = json!("name");
+        assert_eq!(platform.put(template, &unfilled).faults(), [("/fields/thing3", "unknown_part")]);
 
         assert_eq!(send(host, &user, &[("title", "x")]), None, "nobody has agreed to anything");
         let volunteer = signed_in(host, "oVolunteer", PHONE);
@@ -594,6 +600,45 @@ fn messages_go_to_who_has_agreed_to_them() {
         assert_eq!(messages(host).pop().expect("a message"), ("failed".into(), Some("unbound".into())));
         assert_eq!(platform.delete(template).status, 204);
         assert_eq!(platform.delete(template).status, 404);
+    });
+}
+
+/// An officer who has agreed to it hears on the telephone what the inbox tells: that there is something, and never about whom.
+#[test]
+fn what_the_inbox_tells_reaches_the_telephone() {
+    with_wechat(&[], |host, fake| {
+        let admin = host.planted();
+        let (_, user) = somebody(&admin, "clerk", None, "clerk");
+        somebody(&admin, "another", None, "clerk");
+        let platform = host.sign_in("platform", UserKind::Person);
+        let draft = json!({"template_id": "tmpl-9", "fields": {"thing1": "title", "phrase2": "result", "time3": "at"}});
+        assert_eq!(platform.put("/api/v1/wechat/templates/training_planned", &draft).status, 201);
+        let code = admin.send("POST", &format!("{USERS}/{user}/binding-code"), &[], None);
+        let ticket = ticket(host, "ok-oClerk");
+        let bound = bind(host, &ticket, ("binding_code", code.body["binding_code"].as_str().expect("a code")));
+        let clerk = host.holding(bound.body["access_token"].as_str().expect("a token"));
+        let agreed = clerk.post(SUBSCRIPTIONS, &json!({"results": [{"template_id": "tmpl-9", "result": "accept"}]}));
+        assert_eq!(agreed.status, 200, "{agreed:?}");
+        fake.accepts("oClerk", "tmpl-9", 1);
+
+        let telling = Telling::begin(host);
+        let planned = |topic: &str| {
+            let tomorrow = yiyong::types::business_today(yiyong::types::Instant::now()).succ_opt().expect("a day");
+            let draft = json!({"organization_id": organization(&admin, "zz-dengfeng"), "kind": "other", "topic": topic, "audience": "other", "held_on": tomorrow});
+            let made = admin.post("/api/v1/trainings", &draft);
+            assert_eq!(made.status, 201, "{made:?}");
+            crate::webhooks::settled(host);
+        };
+        planned("急救");
+        assert_eq!(settled(host), ("sent".into(), None));
+        // One accept is one message: of the second training the inbox tells alone.
+        planned("消防");
+        assert_eq!(messages(host).len(), 1);
+        assert_eq!(clerk.get("/api/v1/notifications?unread=true&count=true").body["total"], 2);
+        let sent = fake.state().sent.clone();
+        assert_eq!((sent.len(), &sent[0]["touser"]), (1, &json!("oClerk")));
+        assert_eq!((&sent[0]["data"]["thing1"]["value"], &sent[0]["data"]["phrase2"]["value"]), (&json!("培训：已安排"), &json!("已安排")));
+        drop(telling);
     });
 }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use diesel::prelude::*;
 use serde_json::{Value, json};
+use yiyong::db::{Deed, Tx};
 use yiyong::policy::Role;
 use yiyong::schema::{audit_events, heroes, role_grants, users};
 use yiyong::types::{Id, Instant, business_today, new_code};
@@ -38,28 +39,27 @@ fn at(answer: &Answer) -> String {
 
 /// A second role, as an administrator would give it.
 pub fn grant(host: &Host, username: &str, role: Role) {
-    host.service
-        .db
-        .run(false, |conn| {
-            let (user, organization): (Id, Option<Id>) =
-                users::table.filter(users::username.eq(username)).select((users::id, users::organization_id)).first(conn)?;
-            let now = Instant::now();
-            diesel::insert_into(role_grants::table)
-                .values((
-                    role_grants::id.eq(Id::new()),
-                    role_grants::code.eq(new_code()),
-                    role_grants::user_id.eq(user),
-                    role_grants::role.eq(role),
-                    role_grants::organization_id.eq(organization),
-                    role_grants::from_on.eq(business_today(now)),
-                    role_grants::version.eq(1),
-                    role_grants::created_at.eq(now),
-                    role_grants::updated_at.eq(now),
-                ))
-                .execute(conn)?;
-            Ok(())
-        })
-        .expect("a grant");
+    let given = |tx: &mut Tx<'_>| {
+        let (user, organization): (Id, Option<Id>) =
+            users::table.filter(users::username.eq(username)).select((users::id, users::organization_id)).first(tx.conn)?;
+        let id = Id::new();
+        diesel::insert_into(role_grants::table)
+            .values((
+                role_grants::id.eq(id),
+                role_grants::code.eq(new_code()),
+                role_grants::user_id.eq(user),
+                role_grants::role.eq(role),
+                role_grants::organization_id.eq(organization),
+                role_grants::from_on.eq(business_today(tx.now)),
+                role_grants::version.eq(1),
+                role_grants::created_at.eq(tx.now),
+                role_grants::updated_at.eq(tx.now),
+            ))
+            .execute(tx.conn)?;
+        tx.audit("create", "role_grants", Some(id), organization, None);
+        Ok(())
+    };
+    host.service.db.write_background(&Deed::of_operator("test"), given).expect("a grant");
 }
 
 #[test]
@@ -384,6 +384,7 @@ fn a_hero_sees_their_own() {
         let own = made(clerk.post(DISBURSEMENTS, &draft));
         let another = made(clerk.post(DISBURSEMENTS, &draft));
         let hero = host.user("hero", Role::HeroFamily, Some("zz"));
+        host.write_behind();
         host.service
             .db
             .run(false, |conn| {

@@ -29,6 +29,7 @@ use crate::resources::disbursements::{Disbursements, sums};
 use crate::resources::heroes;
 use crate::resources::organizations::OrganizationKind;
 use crate::resources::rules::{self, ReasonBody};
+use crate::resources::welfare_batches::WelfareBatches;
 use crate::schema::{insurance_policies, organizations, welfare_batches};
 use crate::types::{DatePrecision, Id, Instant, TextEnum, business_today, sql};
 use crate::web::Resource;
@@ -199,6 +200,11 @@ pub fn take_batches(tx: &mut Tx<'_>, ids: impl IntoIterator<Item = Option<Id>>) 
         diesel::update(welfare_batches::table.filter(welfare_batches::id.eq(id)))
             .set((welfare_batches::version.eq(welfare_batches::version + 1), welfare_batches::updated_at.eq(tx.now)))
             .execute(tx.conn)?;
+        if !tx.is_touched(id) {
+            let batch = welfare_batches::table.find(id).select(welfare_batches::organization_id);
+            let organization_id: Option<Id> = batch.first(tx.conn).optional()?;
+            tx.touch(WelfareBatches::NAME, id, organization_id);
+        }
     }
     Ok(())
 }

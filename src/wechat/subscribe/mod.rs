@@ -8,16 +8,18 @@
 pub mod api;
 pub mod sender;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use chrono::TimeDelta;
 use diesel::prelude::*;
 use serde_json::Value;
 
 use super::templates;
 use crate::db::Tx;
-use crate::error::{Error, Result};
+use crate::error::{Error, Language, Result};
+use crate::resources::notifications::{self, NotificationKind};
 use crate::schema::{wechat_bindings, wechat_credits as credits, wechat_messages as t, wechat_templates};
-use crate::types::{Id, Instant, text_enum};
+use crate::types::{Id, Instant, TextEnum, text_enum};
 
 text_enum! {
     /// Where a message stands.
@@ -26,6 +28,22 @@ text_enum! {
         Sent = "sent", "已发送", "sent";
         Failed = "failed", "未送达", "not delivered";
     }
+}
+
+/// Parts of the message on what became of a service record.
+const SERVICE_PARTS: &[&str] = &["title", "place", "at", "minutes", "result", "reason"];
+/// Parts of a message that follows a notification: it says that there is something to read, and never whose.
+const NEWS_PARTS: &[&str] = &["title", "result", "at"];
+
+/// What messages tell, each with the names of its parts, which a template's fields refer to.
+pub fn kinds() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    let service = ["service_confirmed", "service_rejected"].into_iter().map(|kind| (kind, SERVICE_PARTS));
+    service.chain(NotificationKind::ENTRIES.iter().map(|(code, ..)| (*code, NEWS_PARTS)))
+}
+
+/// A time as messages tell it: in China.
+pub fn clock(at: Instant) -> String {
+    (at.0 + TimeDelta::hours(8)).format("%Y年%m月%d日 %H:%M").to_string()
 }
 
 /// Accepts that are counted: more can't come together by tapping.
@@ -97,6 +115,32 @@ pub fn send(tx: &mut Tx<'_>, user_id: Id, kind: &str, told: &[(&str, &str)]) -> 
     };
     diesel::insert_into(t::table).values(&message).execute(tx.conn)?;
     Ok(Some(id))
+}
+
+/// Sends what new notifications tell on to the telephones of those who have agreed to that: one query for all who have.
+pub fn follow(tx: &mut Tx<'_>, rows: &[notifications::Row]) -> Result<()> {
+    let users: HashSet<Id> = rows.iter().map(|row| row.user_id).collect();
+    let agreed: HashSet<(Id, String)> = wechat_bindings::table
+        .inner_join(credits::table.on(credits::binding_id.eq(wechat_bindings::id)))
+        .inner_join(
+            wechat_templates::table
+                .on(wechat_templates::app_id.eq(wechat_bindings::app_id).and(wechat_templates::template_id.eq(credits::template_id))),
+        )
+        .filter(wechat_bindings::user_id.eq_any(users))
+        .filter(wechat_bindings::ended_at.is_null())
+        .filter(credits::credits.gt(0))
+        .select((wechat_bindings::user_id, wechat_templates::kind))
+        .load::<(Id, String)>(tx.conn)?
+        .into_iter()
+        .collect();
+    for row in rows {
+        let kind = row.kind.code();
+        if agreed.contains(&(row.user_id, kind.to_owned())) {
+            let (title, at) = (row.title(Language::Zh), clock(row.at));
+            send(tx, row.user_id, kind, &[("title", &title), ("result", row.kind.label().0), ("at", &at)])?;
+        }
+    }
+    Ok(())
 }
 
 /// The fields of a template, filled: or the key of the first that can't be.

@@ -120,6 +120,7 @@ struct Row {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = "whole", skip_on_field_errors = false))]
+#[schema(example = json!({"organization_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "account_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "batch_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08"}))]
 pub struct BankTransferDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -44,6 +44,7 @@ viewed!(Circular);
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = "whole", skip_on_field_errors = false))]
+#[schema(example = json!({"organization_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "subject": "four_ones", "title": "关于四个一建设情况的通报", "issued_on": "2022-06-17"}))]
 pub struct CircularDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

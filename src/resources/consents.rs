@@ -83,6 +83,7 @@ viewed!(Consent {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = "whole", skip_on_field_errors = false))]
+#[schema(example = json!({"organization_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "person_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "purpose": "publication", "given_by": "guardian", "giver_name": "王大山", "giver_relation": "父亲", "given_on": "2022-06-17"}))]
 pub struct ConsentDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -124,6 +124,7 @@ impl Disbursement {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = "whole", skip_on_field_errors = false))]
+#[schema(example = json!({"organization_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "programme_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "hero_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "amount_fen": 100000, "channel": "own", "year": 2022}))]
 pub struct DisbursementDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

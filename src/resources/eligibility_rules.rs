@@ -92,6 +92,7 @@ impl EligibilityRule {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = "whole", skip_on_field_errors = false))]
+#[schema(example = json!({"programme_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "fact": "age", "min": 6, "max": 22, "effective_from": "2022-01-01", "note": "郑州市见义勇为人员子女助学办法第五条"}))]
 pub struct EligibilityRuleDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

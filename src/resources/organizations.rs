@@ -85,6 +85,7 @@ impl Viewed for Organization {
 /// What may be written of an organization.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"code": "zz-dengfeng", "name": "登封市见义勇为协会", "short_name": "登封", "kind": "county_association", "parent_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "division_code": "410185"}))]
 pub struct OrganizationDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

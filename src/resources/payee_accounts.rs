@@ -137,6 +137,7 @@ impl Row {
 /// number, name or bank is another account.
 #[derive(Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"organization_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "person_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "holder_name": "王大山", "holder_relation": "父亲", "number": "6222021702012345678", "bank_name": "中国工商银行郑州二七支行"}))]
 pub struct PayeeAccountDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -75,6 +75,7 @@ impl Viewed for User {
 #[derive(Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = "whole", skip_on_field_errors = false))]
+#[schema(example = json!({"organization_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "kind": "person", "username": "li.na", "name": "李娜", "initial_password": "四月的风吹过金水河边的柳树"}))]
 pub struct UserDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

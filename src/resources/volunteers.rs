@@ -102,6 +102,7 @@ pub struct VolunteerBrief {
 #[derive(Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = "whole", skip_on_field_errors = false))]
+#[schema(example = json!({"organization_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "person_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "sector": "community", "registered_on": "2022-06-17"}))]
 pub struct VolunteerDraft {
     /// The volunteer number; made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

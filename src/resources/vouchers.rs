@@ -121,6 +121,7 @@ viewed!(Voucher);
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = "whole", skip_on_field_errors = false))]
+#[schema(example = json!({"organization_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "kind": "opening", "debit_account_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "credit_account_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c09", "amount_fen": 7000000, "occurred_on": "2022-01-01", "summary": "2022 年初余额"}))]
 pub struct VoucherDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -76,6 +76,7 @@ viewed!(WelfareBatch);
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = "whole", skip_on_field_errors = false))]
+#[schema(example = json!({"organization_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "programme_id": "01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08", "name": "2022 年春节慰问", "year": 2022, "control_people": 30, "control_fen": 3000000}))]
 pub struct WelfareBatchDraft {
     /// Made by the service when absent.
     #[schema(min_length = 1, max_length = 64)]

@@ -199,6 +199,7 @@ pub fn describe<R: Resource>(steps: Vec<StepFacts>, document: &mut Value) {
         loosen_parts(&mut patched, &document["components"]["schemas"]);
         if let Some(members) = patched.as_object_mut() {
             members.remove("required");
+            members.remove("example");
             members.insert("description".into(), "A merge patch (RFC 7396): a missing member stays as it is.".into());
         }
         document["components"]["schemas"][&patch] = patched;

@@ -28,6 +28,7 @@ pub struct PublicOrganization {
     short_name: Option<String>,
     kind: OrganizationKind,
     /// Code of the organization above it; null of the highest.
+    #[schema(example = "zz")]
     parent_code: Option<String>,
     /// GB/T 2260, six digits; functional zones have none.
     division_code: Option<String>,

@@ -62,6 +62,7 @@ pub struct Attachment {
     pub created_at: Instant,
     pub links: AttachmentLinks,
     /// What the caller may do with it: `delete`.
+    #[schema(value_type = Vec<Action>)]
     pub allowed_actions: Vec<String>,
 }
 

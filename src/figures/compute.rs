@@ -151,16 +151,16 @@ fn measured(conn: &mut AnyConnection, scope: &Scope, definition: &Definition, pa
 
 /// A value and how well it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Value {
+pub struct FigureValue {
     pub value: Option<i64>,
     pub precision: Precision,
 }
 
 /// The value alone, for a year to compare with; one statement.
-pub fn value(conn: &mut AnyConnection, ground: &Ground, definition: &Definition, year: i32) -> Result<Value> {
+pub fn value(conn: &mut AnyConnection, ground: &Ground, definition: &Definition, year: i32) -> Result<FigureValue> {
     let subject = ground.subject(definition).ok_or_else(Error::not_found)?;
     let measured = measured(conn, &ground.scope, definition, &parameters(definition, subject.id, year))?;
-    Ok(Value { value: measured.value, precision: measured.precision })
+    Ok(FigureValue { value: measured.value, precision: measured.precision })
 }
 
 /// Figures of one year: one statement each, and one for the names of all their holders.

@@ -6,4 +6,4 @@ mod compute;
 
 pub use api::{catalogue_of, one};
 pub use catalogue::{Definition, FIGURES, FigureKind, Holder, SECTIONS, named, unit};
-pub use compute::{Figure, Ground, OrganizationBrief, Period, Value, figures, value};
+pub use compute::{Figure, FigureValue, Ground, OrganizationBrief, Period, figures, value};

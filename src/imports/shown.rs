@@ -62,6 +62,7 @@ pub struct ShownImport {
     pub finished_at: Option<Instant>,
     pub undone_at: Option<Instant>,
     /// What its owner may do with it now: `cancel`, `undo`.
+    #[schema(value_type = Vec<Action>)]
     pub allowed_actions: Vec<&'static str>,
 }
 

@@ -40,6 +40,8 @@ pub struct PublicFigure {
     /// The unit as it is written after the number.
     #[schema(example = "支")]
     pub unit_zh: &'static str,
+    #[schema(example = "teams")]
+    pub unit_en: &'static str,
     pub precision: Precision,
     pub kind: FigureKind,
     /// The day, of a stock.
@@ -57,6 +59,7 @@ impl From<Figure> for PublicFigure {
             value: figure.value,
             unit: figure.unit,
             unit_zh: figure.unit_zh,
+            unit_en: computed::unit(figure.unit).1,
             precision: figure.precision,
             kind: figure.kind,
             as_at: figure.as_at,

@@ -8,6 +8,7 @@ mod api;
 mod certificates;
 mod figures;
 mod map;
+mod organizations;
 mod store;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -21,5 +22,6 @@ pub fn mount(config: &mut ServiceConfig<'_>) {
         .service(api::notice_lines)
         .service(certificates::certificate)
         .service(figures::figures)
-        .service(map::map);
+        .service(map::map)
+        .service(organizations::organizations);
 }

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::db::{AnyConnection, Tree};
 use crate::error::Result;
-use crate::figures::{self, Figure, Ground, OrganizationBrief, SECTIONS, Value};
+use crate::figures::{self, Figure, FigureValue, Ground, OrganizationBrief, SECTIONS};
 use crate::policy::Scope;
 use crate::types::{Id, Instant};
 
@@ -35,14 +35,14 @@ pub struct Section {
 pub struct ReportedFigure {
     #[serde(flatten)]
     pub figure: Figure,
-    pub year_before: Value,
+    pub year_before: FigureValue,
 }
 
 /// Computes the report: two statements a figure, whatever the number of records.
 pub fn compute(conn: &mut AnyConnection, scope: &Scope, tree: &Tree, asked: Option<Id>, year: i32) -> Result<AnnualReport> {
     let ground = Ground::of(conn, scope, tree, asked)?;
     let reported: Vec<_> = figures::FIGURES.iter().filter(|definition| ground.reports(definition)).collect();
-    let before: Vec<Value> =
+    let before: Vec<FigureValue> =
         reported.iter().map(|definition| figures::value(conn, &ground, definition, year - 1)).collect::<Result<_>>()?;
     let now = figures::figures(conn, &ground, reported.iter().copied(), year)?;
     let mut sections: Vec<Section> =

@@ -2,7 +2,7 @@
 
 use super::annual::{AnnualReport, ReportedFigure};
 use crate::error::Language;
-use crate::figures::{Figure, Value, unit};
+use crate::figures::{Figure, FigureValue, unit};
 use crate::types::{Precision, business_today};
 
 const NUMERALS: [&str; 10] = ["一", "二", "三", "四", "五", "六", "七", "八", "九", "十"];
@@ -40,7 +40,7 @@ pub fn render(report: &AnnualReport, base: &str, language: Language) -> String {
 
 fn line(reported: &ReportedFigure, base: &str, zh: bool) -> String {
     let figure = &reported.figure;
-    let here = Value { value: figure.value, precision: figure.precision };
+    let here = FigureValue { value: figure.value, precision: figure.precision };
     let shown = written(here, figure, zh);
     let linked = format!("[{shown}]({base}{})", figure.records_url);
     let before = written(reported.year_before, figure, zh);
@@ -61,7 +61,7 @@ fn holders(figure: &Figure, zh: bool) -> String {
 }
 
 /// A number as people write it: `162 支`, `1,200 余人次`, `约 18,000 块`, `322.4 万元`.
-fn written(value: Value, figure: &Figure, zh: bool) -> String {
+fn written(value: FigureValue, figure: &Figure, zh: bool) -> String {
     let Some(number) = value.value else { return if zh { "未掌握".into() } else { "not known".into() } };
     let (digits, unit) = match (figure.unit, zh) {
         ("fen", true) if number >= 1_000_000 => (scaled(number, 6), "万元"),

@@ -63,6 +63,7 @@ pub struct EligibilityRule {
     /// In whole years, itself included; null is open.
     pub max: Option<i32>,
     /// Codes of the dictionary of the fact, of which one has to be found.
+    #[schema(example = json!(["hero"]))]
     pub one_of: Option<Vec<String>>,
     /// The first day on which it holds.
     pub effective_from: NaiveDate,

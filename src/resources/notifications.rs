@@ -102,7 +102,7 @@ pub struct NotificationPage {
     next_cursor: Option<String>,
     /// Only with `count=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, nullable = false)]
     total: Option<i64>,
 }
 

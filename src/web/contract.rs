@@ -136,7 +136,8 @@ pub fn describe<R: Resource>(steps: Vec<StepFacts>, document: &mut Value) {
 
     // Every view also tells what its caller may do.
     let shown = &mut schemas[&view];
-    shown["properties"]["allowed_actions"] = json!({"type": "array", "items": {"type": "string"}, "description": "What the caller may do to this record now; codes of the dictionary Action."});
+    shown["properties"]["allowed_actions"] =
+        json!({"type": "array", "items": reference("Action"), "description": "What the caller may do to this record now."});
     if let Some(required) = shown["required"].as_array_mut() {
         required.push("allowed_actions".into());
     }
@@ -371,8 +372,79 @@ pub fn finish(document: &mut Value) {
             }
         }
     }
+    lists_and_files(document);
+    always_there(document);
     samples::add(document);
     sort_keys(document);
+}
+
+/// Several values of a filter stand between commas, in one parameter; and a file is bytes, of which a schema says nothing.
+fn lists_and_files(document: &mut Value) {
+    let operations = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    for operation in operations.flat_map(|item| item.as_object_mut().into_iter().flat_map(|methods| methods.values_mut())) {
+        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+            if parameter["in"] == "query" && parameter["schema"]["type"] == "array" {
+                parameter["explode"] = false.into();
+            }
+        }
+        for response in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flat_map(|all| all.values_mut()) {
+            for content in response.get_mut("content").and_then(Value::as_object_mut).into_iter().flat_map(|all| all.values_mut()) {
+                if content["schema"]["items"]["format"] == "int32" {
+                    content["schema"] = json!({});
+                }
+            }
+        }
+    }
+}
+
+/// What may be null in an answer is always there, so that a typed client has to tell two cases apart and not three. What is also sent is left
+/// as it is: there, leaving out says something.
+fn always_there(document: &mut Value) {
+    let (mut answered, mut sent) = (Vec::new(), Vec::new());
+    for operation in document["paths"].as_object().into_iter().flat_map(|paths| paths.values()).filter_map(Value::as_object) {
+        for operation in operation.values() {
+            referred(&operation["responses"], document, &mut answered);
+            referred(&operation["requestBody"], document, &mut sent);
+        }
+    }
+    answered.retain(|name| !sent.contains(name));
+    for name in answered {
+        let schema = &mut document["components"]["schemas"][name];
+        let parts = if schema["allOf"].is_array() { schema["allOf"].as_array_mut().into_iter().flatten().collect() } else { vec![schema] };
+        for part in parts {
+            let Some(properties) = part["properties"].as_object() else { continue };
+            let names: Vec<Value> =
+                properties.iter().filter(|(_, schema)| is_nullable(schema)).map(|(name, _)| name.as_str().into()).collect();
+            if names.is_empty() {
+                continue;
+            }
+            let mut required = part["required"].as_array().cloned().unwrap_or_default();
+            required.extend(names.into_iter().filter(|name| !required.contains(name)).collect::<Vec<_>>());
+            part["required"] = required.into();
+        }
+    }
+}
+
+fn is_nullable(schema: &Value) -> bool {
+    let branches = ["oneOf", "anyOf"].into_iter().filter_map(|key| schema[key].as_array()).flatten();
+    branches.chain([schema]).any(|branch| super::shape::types(branch).contains(&"null"))
+}
+
+/// The names of the schemas that a part of the document refers to, directly or by others.
+fn referred(part: &Value, document: &Value, found: &mut Vec<String>) {
+    match part {
+        Value::Object(members) => {
+            if let Some(name) = members.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/components/schemas/"))
+                && !found.iter().any(|known| known == name)
+            {
+                found.push(name.to_owned());
+                referred(&document["components"]["schemas"][name], document, found);
+            }
+            members.values().for_each(|member| referred(member, document, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| referred(item, document, found)),
+        _ => {}
+    }
 }
 
 /// Sorted, so that the committed file changes only where the contract does.

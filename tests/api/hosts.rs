@@ -271,10 +271,19 @@ pub fn on_each_database(story: impl Fn(&Host)) {
 /// The same, with settings of the story's own.
 pub fn on_each_database_with(settings: &[(&str, &str)], story: impl Fn(&Host)) {
     for postgres in std::iter::once(None).chain(cluster::shared().map(Some)) {
-        let host = Host::start(postgres, settings);
-        story(&host);
-        host.every_write_is_told();
+        on_one(postgres, settings, &story);
     }
+}
+
+/// Runs a story on SQLite alone: one that is about what stands before the service.
+pub fn on_sqlite_with(settings: &[(&str, &str)], story: impl Fn(&Host)) {
+    on_one(None, settings, &story);
+}
+
+fn on_one(postgres: Option<&str>, settings: &[(&str, &str)], story: &impl Fn(&Host)) {
+    let host = Host::start(postgres, settings);
+    story(&host);
+    host.every_write_is_told();
 }
 
 /// A caller.

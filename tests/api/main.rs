@@ -23,6 +23,7 @@ mod export_files;
 mod exports;
 mod fake_wechat;
 mod figures;
+mod front_ends;
 mod headers;
 mod heroes;
 mod hosts;

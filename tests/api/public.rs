@@ -61,6 +61,8 @@ fn a_map_and_numbers_for_anybody() {
             (Some(json!(3)), Some(json!(2)))
         );
         assert!(!figures.body.to_string().contains("welfare.") && !figures.body.to_string().contains("records_url"), "{figures:?}");
+        let teams = figures.body["items"].as_array().expect("figures").iter().find(|figure| figure["code"] == "four_ones.volunteer_teams");
+        assert_eq!(teams.map(|figure| (&figure["unit_zh"], &figure["unit_en"])), Some((&json!("支"), &json!("teams"))));
         let etag = figures.header("ETag").expect("a tag");
         assert_eq!(nobody.send("GET", "/api/v1/public/figures?year=2022", &[("If-None-Match", etag)], None).status, 304);
         let county = nobody.get("/api/v1/public/figures?year=2022&organization_code=zz-gaoxin");
@@ -70,5 +72,39 @@ fn a_map_and_numbers_for_anybody() {
         assert_eq!(officer.get("/api/v1/figures/four_ones.venues.park.completed?year=2022").body["value"], json!(3));
         assert_eq!(nobody.get("/api/v1/public/figures?organization_code=nowhere").faults(), [("/organization_code", "unknown_reference")]);
         assert_eq!(nobody.get("/api/v1/public/figures?year=1900").status, 400);
+    });
+}
+
+/// A page lets its reader choose an organization: those that work, and nothing that only the office needs.
+#[test]
+fn organizations_to_choose_from() {
+    on_each_database(|host: &Host| {
+        let city = host.planted();
+        let gaoxin = city.get("/api/v1/organizations?code=zz-gaoxin").body["items"][0]["id"].as_str().expect("an id").to_owned();
+        let nobody = host.nobody();
+        let first = nobody.get("/api/v1/public/organizations?limit=3");
+        assert_eq!((first.status, first.header("Cache-Control")), (200, Some("public, max-age=60")), "{first:?}");
+        let expected = json!({"code": "zz-gaoxin", "name": "高新区见义勇为协会", "short_name": null, "kind": "county_association",
+                              "parent_code": "zz", "division_code": null});
+        assert_eq!(first.body["items"][0], expected);
+        let codes = |body: &serde_json::Value| -> Vec<String> {
+            let items = body["items"].as_array().expect("organizations");
+            items.iter().map(|one| one["code"].as_str().expect("a code").to_owned()).collect()
+        };
+        assert_eq!(codes(&first.body), ["zz-gaoxin", "zz-dengfeng", "zz"]);
+        let cursor = first.body["next_cursor"].as_str().expect("a cursor");
+        let last = nobody.get(&format!("/api/v1/public/organizations?limit=3&cursor={cursor}"));
+        assert_eq!(
+            (codes(&last.body), &last.body["next_cursor"], &last.body["items"][0]["parent_code"]),
+            (vec!["hn".into()], &json!(null), &json!(null))
+        );
+
+        let etag = first.header("ETag").expect("a tag");
+        assert_eq!(nobody.send("GET", "/api/v1/public/organizations?limit=3", &[("If-None-Match", etag)], None).status, 304);
+        assert_eq!(nobody.get("/api/v1/public/organizations?code=zz").status, 400);
+        // What works no more is not offered.
+        let archived = city.post(&format!("/api/v1/organizations/{gaoxin}/archive"), &json!({}));
+        assert_eq!(archived.status, 200, "{archived:?}");
+        assert_eq!(codes(&nobody.get("/api/v1/public/organizations").body), ["zz-dengfeng", "zz", "hn"]);
     });
 }

@@ -46,7 +46,7 @@ fn volunteer(admin: &Client<'_>, name: &str, team: Option<&str>) -> (String, Str
     (person, volunteer)
 }
 
-fn team(admin: &Client<'_>, code: &str, leader: Option<&str>) -> String {
+pub fn team(admin: &Client<'_>, code: &str, leader: Option<&str>) -> String {
     let county = organization(admin, "zz-dengfeng");
     let draft = json!({"organization_id": county, "code": code, "name": "少林志愿者队", "base_kind": "school", "established_on": "2022-01-01",
                        "leader_id": leader});
@@ -60,7 +60,7 @@ pub fn account<'a>(host: &'a Host, username: &str, role: Role, person: &str) -> 
     host.sign_in(username, UserKind::Person)
 }
 
-fn scene(resource: &str, id: &str) -> String {
+pub fn scene(resource: &str, id: &str) -> String {
     qr::scene(resource, id.parse().expect("an id")).expect("a scene")
 }
 

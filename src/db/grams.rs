@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use diesel::connection::SimpleConnection;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
@@ -121,6 +122,10 @@ struct Named {
 
 /// Indexes all names anew. In a transaction of the caller's: nobody sees an index by halves.
 pub fn rebuild(conn: &mut AnyConnection) -> QueryResult<()> {
+    if let AnyConnection::Pg(c) = &mut *conn {
+        // A server that goes on writing waits until this is kept: it would write what is written here.
+        c.batch_execute("LOCK TABLE name_grams IN SHARE ROW EXCLUSIVE MODE")?;
+    }
     diesel::delete(name_grams::table).execute(conn)?;
     for (resource, source) in SOURCES {
         let mut after = Id(uuid::Uuid::nil());

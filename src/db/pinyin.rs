@@ -1,6 +1,6 @@
 //! Names by their pinyin: what of a name's readings is indexed, and what a query in Latin letters looks for.
 //!
-//! Where a name begins, all readings of its characters count: 曾国强 is found by `zengguoqiang` and `cengguoqiang`, 单雄信 by `sxx` and
+//! Of the character that a name begins with all readings count: 曾国强 is found by `zengguoqiang` and `cengguoqiang`, 单雄信 by `sxx` and
 //! `dxx`, 长垣 by `changyuan` and `zhangyuan`. Further on it is the usual one, since most others are rare and would only find what nobody
 //! means. Both have beside them what [`READINGS`] says. A search shows what it finds in the order of its list and ranks nothing, so the
 //! right reading need not be told from the others; it has to be among them.
@@ -71,8 +71,6 @@ const READINGS: &[(char, &str)] = &[
     ('长', "zhang"),
 ];
 
-/// How many characters a name begins with: a surname has one or two.
-const BEGINNING: usize = 2;
 /// Ways to cut a query that are looked for.
 const CUTS: usize = 12;
 /// The longest query that is cut: names are shorter.
@@ -100,7 +98,7 @@ fn initial(reading: &str) -> &str {
 
 /// The pieces of a name's readings.
 pub fn pieces(name: &[char]) -> BTreeSet<String> {
-    let read: Vec<BTreeSet<String>> = name.iter().enumerate().map(|(i, character)| readings(*character, i < BEGINNING)).collect();
+    let read: Vec<BTreeSet<String>> = name.iter().enumerate().map(|(i, character)| readings(*character, i == 0)).collect();
     let mut pieces: BTreeSet<String> = read.iter().flatten().cloned().collect();
     for pair in read.windows(2) {
         let [first, second] = pair else { continue };
@@ -140,52 +138,64 @@ impl<'a> Unit<'a> {
     }
 }
 
+/// What may stand at a place of a query, the longest first.
+fn units_at(query: &str, place: usize) -> impl Iterator<Item = Unit<'_>> {
+    let rest = query.get(place..).unwrap_or_default();
+    let longer = (1..=rest.len().min(6)).rev().filter_map(move |end| {
+        let text = rest.get(..end)?;
+        if SYLLABLES.contains(text) {
+            return Some(Unit::Whole(text));
+        }
+        (end == rest.len() && end > 1 && begun_by(text).next().is_some()).then_some(Unit::Begun(text))
+    });
+    longer.chain(rest.get(..1).filter(|first| begun_by(first).next().is_some()).map(Unit::Initial))
+}
+
 /// The ways to cut a query, those of few units first.
+///
+/// By the fewest units, and by one more: `xian` is 仙 and 西安, `lin` is 林 and the beginning of 李娜; and as initials alone.
 fn cuts(query: &str) -> Vec<Vec<Unit<'_>>> {
-    fn go_on<'a>(rest: &'a str, so_far: &mut Vec<Unit<'a>>, left: usize, found: &mut Vec<Vec<Unit<'a>>>) {
-        if rest.is_empty() {
-            found.push(so_far.clone());
-            return;
-        }
-        if left == 0 || found.len() >= CUTS {
-            return;
-        }
-        let mut units: Vec<Unit<'a>> = Vec::new();
-        for end in (1..=rest.len().min(6)).rev() {
-            let Some(text) = rest.get(..end) else { continue };
-            if SYLLABLES.contains(text) {
-                units.push(Unit::Whole(text));
-            } else if end == rest.len() && end > 1 && begun_by(text).next().is_some() {
-                units.push(Unit::Begun(text));
-            }
-        }
-        units.extend(rest.get(..1).filter(|first| begun_by(first).next().is_some()).map(Unit::Initial));
-        for unit in units {
-            so_far.push(unit);
-            go_on(&rest[unit.text().len()..], so_far, left - 1, found);
-            so_far.pop();
-        }
-    }
     if !(2..=LONGEST).contains(&query.len()) {
         return Vec::new();
     }
-    // By the fewest units; and one more, where these are all syllables: people write 西安 as they write 仙.
-    for least in 1..=query.len() {
-        let mut found = Vec::new();
-        go_on(query, &mut Vec::new(), least, &mut found);
-        if found.is_empty() {
-            continue;
-        }
-        let mut more = Vec::new();
-        go_on(query, &mut Vec::new(), least + 1, &mut more);
-        found.extend(more.into_iter().filter(|cut| cut.len() > least && !cut.iter().any(|unit| unit.is_initial())));
-        let initials: Vec<Unit<'_>> = (0..query.len()).filter_map(|i| query.get(i..=i)).map(Unit::Initial).collect();
-        if initials.len() > least && initials.iter().all(|unit| begun_by(unit.text()).next().is_some()) {
-            found.push(initials);
-        }
-        return found;
+    // The fewest units from each place to the end, so that nobody walks into what can't be ended: there are more such ways than
+    // time to try them.
+    let mut fewest: Vec<Option<usize>> = vec![None; query.len()];
+    fewest.push(Some(0));
+    for place in (0..query.len()).rev() {
+        fewest[place] = units_at(query, place).filter_map(|unit| fewest[place + unit.text().len()]).min().map(|units| units + 1);
     }
-    Vec::new()
+    let Some(least) = fewest[0] else { return Vec::new() };
+    let mut found = Vec::new();
+    go_on(query, 0, &fewest, &mut Vec::new(), least + 1, &mut found);
+    found.sort_by_key(Vec::len);
+    found.truncate(CUTS);
+    let initials: Option<Vec<Unit<'_>>> = (0..query.len()).map(|place| units_at(query, place).find(|unit| unit.is_initial())).collect();
+    found.extend(initials.filter(|initials| initials.len() > least + 1));
+    found
+}
+
+/// Finds how the rest can be cut into as many units as are left, or fewer.
+fn go_on<'a>(
+    query: &'a str,
+    place: usize,
+    fewest: &[Option<usize>],
+    so_far: &mut Vec<Unit<'a>>,
+    left: usize,
+    found: &mut Vec<Vec<Unit<'a>>>,
+) {
+    if place == query.len() {
+        found.push(so_far.clone());
+        return;
+    }
+    for unit in units_at(query, place) {
+        let next = place + unit.text().len();
+        if found.len() < 8 * CUTS && fewest[next].is_some_and(|units| units < left) {
+            so_far.push(unit);
+            go_on(query, next, fewest, so_far, left - 1, found);
+            so_far.pop();
+        }
+    }
 }
 
 /// The syllables that begin so.
@@ -309,6 +319,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_being_typed_is_not_lost_on_the_way() {
+        for (query, name) in [("lin", "李娜"), ("cheng", "陈国强"), ("zhui", "邹辉"), ("xian", "西安路")] {
+            assert!(finds(query, name), "{name} by {query}");
+        }
+    }
+
+    /// There are more ways to cut this than there is time, if the last letter is tried after all that goes before it.
+    #[test]
+    fn a_long_query_is_cut_at_once() {
+        let long = "zhuangangai".repeat(5);
+        for query in [format!("{long}u"), format!("{long}i"), long, "a".repeat(LONGEST), "an".repeat(LONGEST / 2)] {
+            assert!(cuts(&query).len() <= CUTS + 1, "{query}");
+        }
+    }
+
+    #[test]
     fn what_is_typed_is_read() {
         let read = |text: &str| letters(&text.chars().collect::<Vec<_>>());
         assert_eq!(read("dēngfēng").as_deref(), Some("dengfeng"));
@@ -318,6 +344,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+
         /// From wherever a character begins, as much of the reading as was typed finds the name; and so do as many initials.
         #[test]
         fn whatever_was_typed_of_a_name(name in "[王李张刘陈杨赵黄周吴国强伟芳娜敏静丽勇艳杰涛明超秀霞登封市协会]{2,8}", start in 0_usize..6, typed in 2_usize..20) {

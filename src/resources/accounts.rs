@@ -148,7 +148,7 @@ pub struct AccountFilter {
     #[param(inline)]
     pub organization_level: Option<OrganizationLevel>,
     pub code: Option<String>,
-    /// Part of the name.
+    /// Part of the name, its pinyin or its initials, as in `登封`, `dengfeng` or `df`.
     pub q: Option<String>,
     /// One or several, separated by commas.
     #[param(inline)]

@@ -118,7 +118,7 @@ pub struct AppointmentFilter {
     #[param(inline)]
     pub organization_level: Option<OrganizationLevel>,
     pub code: Option<String>,
-    /// Part of the person's name.
+    /// Part of the person's name, its pinyin or its initials, as in `登封`, `dengfeng` or `df`.
     pub q: Option<String>,
     /// One or several, separated by commas.
     #[param(inline)]

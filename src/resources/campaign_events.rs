@@ -91,7 +91,7 @@ pub struct CampaignEventFilter {
     #[param(inline)]
     pub organization_level: Option<OrganizationLevel>,
     pub code: Option<String>,
-    /// Part of the name.
+    /// Part of the name, its pinyin or its initials, as in `登封`, `dengfeng` or `df`.
     pub q: Option<String>,
     pub campaign_id: Option<Id>,
     /// Those of campaigns of this kind.

@@ -79,7 +79,7 @@ pub struct CircularFilter {
     #[param(inline)]
     pub organization_level: Option<OrganizationLevel>,
     pub code: Option<String>,
-    /// Part of the title.
+    /// Part of the title, its pinyin or its initials, as in `登封`, `dengfeng` or `df`.
     pub q: Option<String>,
     pub year: Option<i32>,
     pub subject: Option<String>,

@@ -93,7 +93,7 @@ pub struct MediaItemFilter {
     #[param(inline)]
     pub organization_level: Option<OrganizationLevel>,
     pub code: Option<String>,
-    /// Part of the title.
+    /// Part of the title, its pinyin or its initials, as in `登封`, `dengfeng` or `df`.
     pub q: Option<String>,
     /// One or several, separated by commas.
     #[param(inline)]

@@ -129,7 +129,7 @@ pub struct OrganizationFilter {
     #[param(inline)]
     pub organization_level: Option<OrganizationLevel>,
     pub code: Option<String>,
-    /// Part of the name or the short name.
+    /// Part of the name or the short name, its pinyin or its initials, as in `登封`, `dengfeng` or `df`.
     pub q: Option<String>,
     /// Those directly below this one.
     pub parent_id: Option<Id>,

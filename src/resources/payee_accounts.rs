@@ -173,7 +173,7 @@ pub struct PayeeAccountFilter {
     #[param(inline)]
     pub organization_level: Option<OrganizationLevel>,
     pub code: Option<String>,
-    /// Part of the person's name.
+    /// Part of the person's name, its pinyin or its initials, as in `登封`, `dengfeng` or `df`.
     pub q: Option<String>,
     pub person_id: Option<Id>,
     #[param(inline)]

@@ -217,7 +217,7 @@ pub struct PersonFilter {
     #[param(inline)]
     pub organization_level: Option<OrganizationLevel>,
     pub code: Option<String>,
-    /// Part of the name.
+    /// Part of the name, its pinyin or its initials, as in `登封`, `dengfeng` or `df`.
     pub q: Option<String>,
     #[param(inline)]
     pub gender: Option<Gender>,

@@ -123,7 +123,7 @@ pub struct TrainingFilter {
     #[param(inline)]
     pub organization_level: Option<OrganizationLevel>,
     pub code: Option<String>,
-    /// Part of the topic.
+    /// Part of the topic, its pinyin or its initials, as in `登封`, `dengfeng` or `df`.
     pub q: Option<String>,
     pub year: Option<i32>,
     /// One or several, separated by commas.

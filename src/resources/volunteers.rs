@@ -145,7 +145,7 @@ pub struct VolunteerFilter {
     pub organization_level: Option<OrganizationLevel>,
     /// The volunteer number.
     pub code: Option<String>,
-    /// Part of the name.
+    /// Part of the name, its pinyin or its initials, as in `登封`, `dengfeng` or `df`.
     pub q: Option<String>,
     /// One or several, separated by commas.
     #[param(inline)]

@@ -117,7 +117,7 @@ pub struct WelfareBatchFilter {
     #[param(inline)]
     pub organization_level: Option<OrganizationLevel>,
     pub code: Option<String>,
-    /// Part of the name.
+    /// Part of the name, its pinyin or its initials, as in `登封`, `dengfeng` or `df`.
     pub q: Option<String>,
     pub programme_id: Option<Id>,
     /// Kinds of the programme: one or several, separated by commas.

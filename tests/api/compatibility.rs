@@ -237,17 +237,20 @@ fn what_is_new_is_told() {
     }
 }
 
+/// Something done to a part of the contract.
+type Change = fn(&mut Value);
+
 /// Each kind of break is one, and what only adds is none.
 #[test]
 fn a_break_is_seen() {
     let before = released();
-    let found = |pointer: &str, change: fn(&mut Value)| {
+    let found = |pointer: &str, change: Change| {
         let mut after = before.clone();
         change(after.pointer_mut(pointer).unwrap_or_else(|| panic!("nothing at {pointer}")));
         breaks(&before, &after)
     };
     const STATIONS: &str = "/paths/~1api~1v1~1workstations";
-    let seen: [(&str, fn(&mut Value), &str); 14] = [
+    let seen: [(&str, Change, &str); 14] = [
         ("/paths", |v| drop(v.as_object_mut().expect("paths").remove("/api/v1/workstations")), "GET /api/v1/workstations: is gone"),
         ("/components/schemas/Workstation/properties", |v| drop(v.as_object_mut().expect("members").remove("name")), "name is gone"),
         ("/components/schemas/Workstation/properties/name/type", |v| *v = json!("integer"), "was {\"string\"}, is {\"integer\"}"),
@@ -267,7 +270,7 @@ fn a_break_is_seen() {
         let breaks = found(pointer, change);
         assert!(breaks.iter().any(|line| line.contains(told)), "{pointer}: {told}: {breaks:?}");
     }
-    let fine: [(&str, fn(&mut Value)); 5] = [
+    let fine: [(&str, Change); 5] = [
         ("/paths", |v| v["/api/v1/new"] = json!({"get": {"operationId": "new", "responses": {}}})),
         ("/components/schemas/Workstation/properties", |v| v["new"] = json!({"type": "string"})),
         ("/components/schemas/WorkstationDraft/properties", |v| v["new"] = json!({"type": "string"})),

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use actix_web::http::header::{self, Charset, ContentDisposition, DispositionParam, DispositionType, ExtendedValue};
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, web};
 use diesel::prelude::*;
 use futures_util::stream;
@@ -18,6 +18,7 @@ use crate::app::Facts;
 use crate::auth::Caller;
 use crate::db::{Db, Deed, Reply, Tx};
 use crate::error::{Code, Error, Fault, Result, Says};
+use crate::files::attached;
 use crate::files::read::size;
 use crate::policy::{Action, Actor};
 use crate::schema::attachments as t;
@@ -526,14 +527,7 @@ pub async fn sent(
         .insert_header((header::CACHE_CONTROL, cache_control))
         // Pictures and archives are packed already, and a range is one of these bytes.
         .insert_header((header::CONTENT_ENCODING, "identity"))
-        .insert_header(ContentDisposition {
-            disposition: DispositionType::Attachment,
-            parameters: vec![DispositionParam::FilenameExt(ExtendedValue {
-                charset: Charset::Ext("UTF-8".into()),
-                language_tag: None,
-                value: row.file_name.as_bytes().to_vec(),
-            })],
-        });
+        .insert_header(attached(&row.file_name));
     // The first bytes before the answer begins, so that a storage that is away is told as that.
     let place = row.place(variant);
     let begun = wanted.start..wanted.end.min(wanted.start + CHUNK);

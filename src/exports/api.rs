@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use actix_web::http::header::{self, Charset, ContentDisposition, DispositionParam, DispositionType, ExtendedValue};
+use actix_web::http::header;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use diesel::prelude::*;
@@ -18,6 +18,7 @@ use crate::app::Facts;
 use crate::auth::Caller;
 use crate::db::{Db, Tx, held};
 use crate::error::{Code, Error, Fault, Language, Result, Says};
+use crate::files::attached;
 use crate::policy::{Action, Actor, Area};
 use crate::schema::{audit_events, users};
 use crate::types::{CoordinateSystem, Id, Instant, TextEnum, business_today};
@@ -155,14 +156,7 @@ pub fn file_name(export: &Export) -> String {
 pub fn respond(format: Format, name: &str) -> actix_web::HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response.content_type(format.media_type());
-    response.insert_header(ContentDisposition {
-        disposition: DispositionType::Attachment,
-        parameters: vec![DispositionParam::FilenameExt(ExtendedValue {
-            charset: Charset::Ext("UTF-8".into()),
-            language_tag: None,
-            value: name.as_bytes().to_vec(),
-        })],
-    });
+    response.insert_header(attached(name));
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     response
 }

@@ -9,3 +9,11 @@ pub mod read;
 mod write;
 
 pub use write::{guarded, unguarded};
+
+use actix_web::http::header::{Charset, ContentDisposition, DispositionParam, DispositionType, ExtendedValue};
+
+/// Says of an answer that it is a file to be kept, under a name in any script.
+pub fn attached(name: &str) -> ContentDisposition {
+    let name = ExtendedValue { charset: Charset::Ext("UTF-8".into()), language_tag: None, value: name.as_bytes().to_vec() };
+    ContentDisposition { disposition: DispositionType::Attachment, parameters: vec![DispositionParam::FilenameExt(name)] }
+}

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 
-use actix_web::http::header::{self, Charset, ContentDisposition, DispositionParam, DispositionType, ExtendedValue};
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use futures_util::stream;
 use rust_xlsxwriter::{Format, Workbook, XlsxError};
@@ -20,8 +20,8 @@ use crate::app::Facts;
 use crate::auth::Caller;
 use crate::db::Db;
 use crate::error::{Code, Error, Fault, Result, Says};
-use crate::files::guarded;
 use crate::files::read::{Cell, FileFormat, RawRow};
+use crate::files::{attached, guarded};
 use crate::policy::Action;
 use crate::types::{Id, TextEnum};
 use crate::web::handlers;
@@ -94,10 +94,7 @@ pub async fn file_back(
         FileFormat::Csv => ("text/csv; charset=utf-8", "csv"),
     };
     let stem = name.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or("import");
-    let extended =
-        ExtendedValue { charset: Charset::Ext("UTF-8".into()), language_tag: None, value: format!("{stem}-{FAULTS}.{end}").into_bytes() };
-    let disposition =
-        ContentDisposition { disposition: DispositionType::Attachment, parameters: vec![DispositionParam::FilenameExt(extended)] };
+    let disposition = attached(&format!("{stem}-{FAULTS}.{end}"));
     let size = file.metadata().map_err(Error::internal)?.len();
     let chunks = stream::unfold(file, |mut file| async move {
         let mut chunk = vec![0; 64 * 1024];

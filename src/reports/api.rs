@@ -6,13 +6,14 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::annual::{self, AnnualReport};
-use super::markdown;
+use super::{docx, markdown, xlsx};
 use crate::app::Facts;
 use crate::auth::Caller;
 use crate::db::Db;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Language, Result};
+use crate::files::attached;
 use crate::policy::{Action, Area};
-use crate::types::Id;
+use crate::types::{Id, text_enum};
 use crate::web::accept;
 use crate::web::contract::filter_shape;
 use crate::web::query::Pairs;
@@ -24,14 +25,44 @@ use crate::web::query::Pairs;
 pub struct ReportQuery {
     /// The city association in the caller's reach when absent, or else the highest organization.
     pub organization_id: Option<Id>,
+    /// The form, where it isn't told by `Accept`: a link in a browser can't.
+    #[param(inline)]
+    pub format: Option<ReportForm>,
+}
+
+text_enum! {
+    /// The form of a report.
+    ReportForm {
+        Json = "json", "数据", "data";
+        Markdown = "markdown", "Markdown 文本", "Markdown";
+        Docx = "docx", "Word 文档", "Word document";
+        Xlsx = "xlsx", "Excel 工作簿", "Excel workbook";
+    }
 }
 
 const MARKDOWN: &str = "text/markdown";
+const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
-/// The annual report, computed from the records at this moment: JSON, or Markdown where `Accept` asks for it.
+impl ReportForm {
+    fn of(request: &HttpRequest) -> Result<Self> {
+        Ok(match accept::preferred(request.headers(), &["application/json", MARKDOWN, DOCX, XLSX])? {
+            MARKDOWN => Self::Markdown,
+            DOCX => Self::Docx,
+            XLSX => Self::Xlsx,
+            _ => Self::Json,
+        })
+    }
+}
+
+/// The annual report, computed from the records at this moment: JSON, or what `Accept` or `format` asks for. The document is laid out after
+/// GB/T 9704-2012; the workbook has a sheet for each chapter and one of definitions.
 #[utoipa::path(operation_id = "reports_annual", tag = "figures", summary = "年度工作报告 / The annual report",
     params(("year" = i32, Path, description = "The year, 2000 to 2100.", minimum = 2000, maximum = 2100, example = 2022), ReportQuery),
-    responses((status = 200, description = "The report.", content((AnnualReport = "application/json"), (String = "text/markdown")))))]
+    responses((status = 200, description = "The report.", 
+        content((AnnualReport = "application/json"), (String = "text/markdown"),
+            (String = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+            (String = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")))))]
 #[get("/reports/annual/{year}")]
 pub async fn annual_report(
     request: HttpRequest,
@@ -50,17 +81,24 @@ pub async fn annual_report(
     })?;
     let query = Pairs::parse(request.query_string())?.into_json(&filter_shape::<ReportQuery>())?;
     let query: ReportQuery = serde_json::from_value(query).map_err(Error::internal)?;
-    let form = accept::preferred(request.headers(), &["application/json", MARKDOWN])?;
+    let form = query.format.map_or_else(|| ReportForm::of(&request), Ok)?;
     let tree = db.tree().clone();
     let report = db.read(move |conn| annual::compute(conn, &scope, &tree, query.organization_id, year)).await?;
     let mut response = HttpResponse::Ok();
     response.insert_header((header::VARY, "Accept, Accept-Language"));
-    if form == MARKDOWN {
-        return Ok(response.content_type("text/markdown; charset=utf-8").body(markdown::render(
-            &report,
-            &facts.public_url,
-            caller.language,
-        )));
+    let (base, language) = (facts.public_url.clone(), caller.language);
+    let name = if language == Language::Zh { &report.title_zh } else { &report.title_en };
+    let named = |ending: &str| attached(&format!("{name}.{ending}"));
+    match form {
+        ReportForm::Json => Ok(response.json(report)),
+        ReportForm::Markdown => Ok(response.content_type("text/markdown; charset=utf-8").body(markdown::render(&report, &base, language))),
+        ReportForm::Docx => {
+            response.content_type(DOCX).insert_header(named("docx"));
+            Ok(response.body(db.block_long(move || docx::render(&report, &base, language)).await?))
+        }
+        ReportForm::Xlsx => {
+            response.content_type(XLSX).insert_header(named("xlsx"));
+            Ok(response.body(db.block_long(move || xlsx::render(&report, &base, language)).await?))
+        }
     }
-    Ok(response.json(report))
 }

@@ -2,7 +2,10 @@
 
 mod annual;
 mod api;
+mod docx;
 mod markdown;
+mod words;
+mod xlsx;
 
 pub use annual::AnnualReport;
 pub use api::annual_report;

@@ -377,7 +377,12 @@ impl<'a> Client<'a> {
 
     /// A file as it comes.
     pub fn download(&self, path: &str) -> Vec<u8> {
-        let mut request = ureq::get(format!("{}{path}", self.base));
+        self.download_in(path, "zh")
+    }
+
+    /// The same, in a language.
+    pub fn download_in(&self, path: &str, language: &str) -> Vec<u8> {
+        let mut request = ureq::get(format!("{}{path}", self.base)).header("Accept-Language", language);
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }

@@ -1,9 +1,11 @@
 //! The real input of 2022: imported over HTTP by a machine client, closed by three users, and all 52 figures come out.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io::{Read, Write};
 
 use serde_json::{Value, json};
 use yiyong::demo::FILES;
+use yiyong::files::read::{self, Cell, Limits};
 use yiyong::policy::Role;
 use yiyong::web::Measure;
 
@@ -134,8 +136,77 @@ fn report(client: &Client<'_>, published: &[Published]) {
         }
         assert_eq!(text.lines().filter(|line| line.starts_with("- ") && line.contains("](http")).count(), 52);
     }
+    as_a_document(client, &chinese, "zh");
+    as_a_document(client, &english, "en");
+    as_a_workbook(client, published);
     assert_eq!(client.send("GET", "/api/v1/reports/annual/2022", &[("Accept", "application/pdf")], None).code(), "not_acceptable");
+    assert_eq!(client.get("/api/v1/reports/annual/2022?format=pdf").faults(), [("/format", "unknown_entry")]);
     assert_eq!(client.get("/api/v1/reports/annual/1066").code(), "invalid_parameter");
+}
+
+/// The document says what the text says, figure for figure, each number a link to the same records.
+fn as_a_document(client: &Client<'_>, text: &str, language: &str) {
+    let accept = [("Accept", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"), ("Accept-Language", language)];
+    let answer = client.send("GET", "/api/v1/reports/annual/2022", &accept, None);
+    let named = answer.header("Content-Disposition").expect("a name").to_owned();
+    assert!(answer.status == 200 && named.starts_with("attachment; filename*=UTF-8''") && named.ends_with(".docx"), "{named}");
+    let bytes = client.download_in("/api/v1/reports/annual/2022?format=docx", language);
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).expect("a ZIP");
+    let mut part = |name: &str| {
+        let mut text = String::new();
+        archive.by_name(name).expect("a part").read_to_string(&mut text).expect("XML");
+        text
+    };
+    let (body, links) = (part("word/document.xml"), part("word/_rels/document.xml.rels"));
+    // Words as they are read, without what is said of them.
+    let read: String = body
+        .split('<')
+        .filter_map(|tag| tag.strip_prefix("w:t ").or(tag.strip_prefix("w:t>")))
+        .map(|tag| tag.split_once('>').map_or(tag, |(_, text)| text))
+        .collect();
+    let unmarked = |text: &str| text.replace('\\', "").replace('&', "&amp;").replace('\'', "&apos;").replace('"', "&quot;");
+    let mut figures = 0;
+    for line in text.lines().filter_map(|line| line.strip_prefix("- ")) {
+        let (label, rest) = line.split_once('[').expect("a link");
+        let (number, rest) = rest.split_once("](").expect("a link");
+        let (address, _) = rest.split_once(')').expect("an address");
+        let said = unmarked(&format!("{label}{number}"));
+        assert!(read.contains(&said), "{said} in {read}");
+        assert!(links.contains(&address.replace('&', "&amp;")), "{address} in {links}");
+        figures += 1;
+    }
+    assert_eq!((figures, body.matches("<w:hyperlink").count()), (52, 52));
+    // GB/T 9704: A4, and the margins in twentieths of a point.
+    assert!(body.contains(r#"w:w="11906""#) && body.contains(r#"w:top="2097""#) && body.contains("方正小标宋简体"), "{body}");
+}
+
+/// The workbook holds the numbers themselves, a sheet for each chapter, and says what each of them counts.
+fn as_a_workbook(client: &Client<'_>, published: &[Published]) {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(&client.download("/api/v1/reports/annual/2022?format=xlsx")).expect("written");
+    let text = |cell: &Cell| match cell {
+        Cell::Text(text) | Cell::Number(text) => text.clone(),
+        _ => String::new(),
+    };
+    let sheet = |name: &str| -> Vec<Vec<String>> {
+        let mut table = read::open_sheet(file.try_clone().expect("a file"), None, Some(name), &Limits::default()).expect("a sheet");
+        let mut rows = Vec::new();
+        while let Some(row) = table.next().expect("a row") {
+            rows.push(row.cells.iter().map(text).collect());
+        }
+        rows
+    };
+    let chapters = ["一、“四个一工程”", "二、基层组织建设", "三、社会宣传", "四、服务保障", "五、队伍素质"];
+    let rows: Vec<Vec<String>> = chapters.iter().flat_map(|name| sheet(name).split_off(2)).collect();
+    assert_eq!(rows.len(), 52);
+    for (row, figure) in rows.iter().zip(published) {
+        assert_eq!(row[7], figure.code, "in the source's order");
+        // Amounts stand in yuan.
+        let value = if figure.unit == "fen" { figure.value / 100 } else { figure.value };
+        assert_eq!(row[1], value.to_string(), "{}", figure.code);
+    }
+    let defined: Vec<String> = sheet("指标定义").iter().skip(2).map(|row| row[0].clone()).collect();
+    assert_eq!(defined, published.iter().map(|figure| figure.code.clone()).collect::<Vec<_>>());
 }
 
 /// A county's report is its own work, without what only the city does; another's isn't there for it.

@@ -1,0 +1,192 @@
+//! The annual report as a workbook: a sheet for each chapter, whose numbers can be reckoned with, and one of definitions.
+
+use rust_xlsxwriter::{Color, Format, FormatAlign, Url, Workbook, Worksheet, XlsxError};
+
+use super::annual::{AnnualReport, ReportedFigure, Section};
+use super::words;
+use crate::error::{Error, Language, Result};
+use crate::figures::{self, Definition, Figure, Holder};
+use crate::types::{TextEnum, business_today};
+use crate::web::verbs;
+
+struct Formats {
+    title: Format,
+    head: Format,
+    text: Format,
+    whole: Format,
+    money: Format,
+    link: Format,
+}
+
+impl Formats {
+    fn new() -> Self {
+        let cell = || Format::new().set_align(FormatAlign::Top).set_text_wrap();
+        Self {
+            title: Format::new().set_bold().set_font_size(14),
+            head: Format::new().set_bold().set_background_color(Color::RGB(0xD9_E2_F3)).set_align(FormatAlign::Center).set_text_wrap(),
+            text: cell(),
+            whole: cell().set_num_format("#,##0"),
+            money: cell().set_num_format("#,##0.00"),
+            link: cell().set_font_color(Color::RGB(0x1F_4E_79)).set_underline(rust_xlsxwriter::FormatUnderline::Single),
+        }
+    }
+}
+
+/// The whole workbook. `base` is the address that callers use, so that links work wherever the file is read.
+pub fn render(report: &AnnualReport, base: &str, language: Language) -> Result<Vec<u8>> {
+    workbook(report, base, language == Language::Zh).map_err(Error::internal)
+}
+
+fn workbook(report: &AnnualReport, base: &str, zh: bool) -> Result<Vec<u8>, XlsxError> {
+    let formats = Formats::new();
+    let mut book = Workbook::new();
+    for section in &report.sections {
+        let sheet = book.add_worksheet();
+        sheet.set_name(sheet_name(section, zh))?;
+        chapter(sheet, report, section, base, zh, &formats)?;
+    }
+    let sheet = book.add_worksheet();
+    sheet.set_name(if zh { "指标定义" } else { "Definitions" })?;
+    definitions(sheet, report, zh, &formats)?;
+    book.save_to_buffer()
+}
+
+/// The chapter's title, without the marks that no sheet may have in its name, and no longer than those may be.
+fn sheet_name(section: &Section, zh: bool) -> String {
+    let title = format!("{}{}", words::numbered(section.number, zh), if zh { section.title_zh } else { section.title_en });
+    title.chars().filter(|c| !"[]:*?/\\'".contains(*c)).take(31).collect()
+}
+
+fn headed(sheet: &mut Worksheet, row: u32, heads: &[(&str, f64)], formats: &Formats) -> Result<(), XlsxError> {
+    for (column, (head, width)) in (0_u16..).zip(heads) {
+        sheet.write_string_with_format(row, column, *head, &formats.head)?;
+        sheet.set_column_width(column, *width)?;
+    }
+    sheet.set_freeze_panes(row + 1, 1)?;
+    Ok(())
+}
+
+/// A number in the unit that stands beside it; nothing where nothing is known: a formula over it passes it over.
+fn number(sheet: &mut Worksheet, row: u32, column: u16, value: Option<i64>, figure: &Figure, formats: &Formats) -> Result<(), XlsxError> {
+    // Whole numbers below 2^53, and amounts in yuan to the fen, are what a cell can hold.
+    let Some(value) = value else { return Ok(()) };
+    match figure.unit {
+        "fen" => sheet.write_number_with_format(row, column, value as f64 / 100.0, &formats.money)?,
+        _ => sheet.write_number_with_format(row, column, value as f64, &formats.whole)?,
+    };
+    Ok(())
+}
+
+fn chapter(
+    sheet: &mut Worksheet,
+    report: &AnnualReport,
+    section: &Section,
+    base: &str,
+    zh: bool,
+    formats: &Formats,
+) -> Result<(), XlsxError> {
+    let title = if zh { &report.title_zh } else { &report.title_en };
+    sheet.write_string_with_format(0, 0, title, &formats.title)?;
+    let (year, before) = (report.year.to_string(), (report.year - 1).to_string());
+    let heads: [(&str, f64); 8] = if zh {
+        [
+            ("指标", 36.0),
+            (&year, 16.0),
+            (&before, 16.0),
+            ("单位", 10.0),
+            ("精确度", 14.0),
+            ("记录", 10.0),
+            ("填报单位", 36.0),
+            ("代码", 44.0),
+        ]
+    } else {
+        [
+            ("Figure", 44.0),
+            (&year, 16.0),
+            (&before, 16.0),
+            ("Unit", 14.0),
+            ("Precision", 14.0),
+            ("Records", 10.0),
+            ("Held by", 36.0),
+            ("Code", 44.0),
+        ]
+    };
+    headed(sheet, 2, &heads, formats)?;
+    for (row, reported) in (3_u32..).zip(&section.figures) {
+        let ReportedFigure { figure, year_before } = reported;
+        let unit = match (figure.unit, zh) {
+            ("fen", true) => "元",
+            ("fen", false) => "yuan",
+            (_, true) => figure.unit_zh,
+            (code, false) => figures::unit(code).1,
+        };
+        sheet.write_string_with_format(row, 0, if zh { figure.label_zh } else { figure.label_en }, &formats.text)?;
+        number(sheet, row, 1, figure.value, figure, formats)?;
+        number(sheet, row, 2, year_before.value, figure, formats)?;
+        sheet.write_string_with_format(row, 3, unit, &formats.text)?;
+        let (precision_zh, precision_en) = figure.precision.label();
+        sheet.write_string_with_format(row, 4, if zh { precision_zh } else { precision_en }, &formats.text)?;
+        let link = Url::new(format!("{base}{}", figure.records_url)).set_text(figure.records.to_string());
+        sheet.write_url_with_format(row, 5, link, &formats.link)?;
+        sheet.write_string_with_format(row, 6, held_by(figure, zh), &formats.text)?;
+        sheet.write_string_with_format(row, 7, figure.code, &formats.text)?;
+    }
+    Ok(())
+}
+
+fn held_by(figure: &Figure, zh: bool) -> String {
+    let names: Vec<&str> = figure.holders.iter().map(|holder| holder.short_name.as_deref().unwrap_or(&holder.name)).collect();
+    let more = figure.holders_total.saturating_sub(names.len());
+    let names = names.join(words::between(zh));
+    match (more, zh) {
+        (0, _) => names,
+        (more, true) => format!("{names}，另 {more} 个"),
+        (more, false) => format!("{names} and {more} more"),
+    }
+}
+
+/// What each figure counts: that its number can be told anew.
+fn definitions(sheet: &mut Worksheet, report: &AnnualReport, zh: bool, formats: &Formats) -> Result<(), XlsxError> {
+    let day = business_today(report.computed_at);
+    sheet.write_string_with_format(0, 0, words::preface(report.year - 1, day, zh), &formats.text)?;
+    sheet.merge_range(0, 0, 0, 5, &words::preface(report.year - 1, day, zh), &formats.text)?;
+    sheet.set_row_height(0, 48)?;
+    let heads: [(&str, f64); 6] = if zh {
+        [("代码", 44.0), ("指标", 36.0), ("类别", 12.0), ("记录", 20.0), ("筛选", 48.0), ("口径", 30.0)]
+    } else {
+        [("Code", 44.0), ("Figure", 44.0), ("Kind", 12.0), ("Records", 20.0), ("Filter", 48.0), ("Of whom", 30.0)]
+    };
+    headed(sheet, 2, &heads, formats)?;
+    let reported = report.sections.iter().flat_map(|section| &section.figures);
+    let defined = reported.filter_map(|reported| figures::named(reported.figure.code));
+    for (row, definition) in (3_u32..).zip(defined) {
+        for (column, text) in (0_u16..).zip(defined_as(definition, report.year, zh)) {
+            sheet.write_string_with_format(row, column, text, &formats.text)?;
+        }
+    }
+    Ok(())
+}
+
+fn defined_as(definition: &Definition, year: i32, zh: bool) -> [String; 6] {
+    let (kind_zh, kind_en) = definition.kind.label();
+    let (of_zh, of_en) = verbs::named(definition.resource).map_or((definition.resource, definition.resource), |verbs| verbs.label());
+    let time = definition.time(year).map(|(name, value)| format!("{name}={value}"));
+    let filter: Vec<String> = definition.filter.iter().map(|(name, value)| format!("{name}={value}")).chain(time).collect();
+    let holder = match (definition.holder, zh) {
+        (Holder::All, true) => "本级及全部下级".to_owned(),
+        (Holder::All, false) => "the organization and all below it".to_owned(),
+        (Holder::City, true) => "市协会本级".to_owned(),
+        (Holder::City, false) => "the city association itself".to_owned(),
+        (Holder::Counties, true) => "县市区协会".to_owned(),
+        (Holder::Counties, false) => "the county associations".to_owned(),
+        (Holder::Part(code), _) => code.to_owned(),
+    };
+    [
+        definition.code.to_owned(),
+        if zh { definition.label_zh } else { definition.label_en }.to_owned(),
+        if zh { kind_zh } else { kind_en }.to_owned(),
+        if zh { of_zh } else { of_en }.to_owned(),
+        filter.join("&"),
+        holder,
+    ]
+}

@@ -43,17 +43,6 @@ SELECT {id(3, n)}, 'V' || (1000000 + n), {id(1, 2 + {hash(2654435761)} % ({organ
        'active', '2022-05-01', 'exact', 1, '2024-07-01T00:00:00.000000Z', '2024-07-01T00:00:00.000000Z'
 FROM {numbers({volunteers})};
 
--- The pieces of `src/db/grams.rs`, for persons and for volunteers by their persons' names.
-INSERT INTO name_grams (resource, gram, record_id)
-SELECT * FROM (
-    SELECT DISTINCT kinds.resource, substr(p.name, pieces.place, pieces.length) AS gram, CASE kinds.resource WHEN 'persons' THEN p.id ELSE v.id END AS record_id
-    FROM persons p
-    JOIN volunteers v ON v.person_id = p.id,
-         (SELECT 'persons' AS resource UNION ALL SELECT 'volunteers') AS kinds,
-         (SELECT 1 AS place, 1 AS length UNION ALL SELECT 2, 1 UNION ALL SELECT 3, 1 UNION ALL SELECT 1, 2 UNION ALL SELECT 2, 2) AS pieces
-) AS all_pieces
-WHERE gram <> '' ORDER BY 1, 2, 3;
-
 INSERT INTO volunteer_teams (id, code, organization_id, name, base_kind, established_on, established_on_precision, status, version, created_at, updated_at)
 SELECT {id(4, n)}, 'T' || (1000000 + n), {id(1, n)}, '第' || n || '志愿者队伍', 'village_community', '2022-03-01', 'exact', 'active', 1,
        '2024-07-01T00:00:00.000000Z', '2024-07-01T00:00:00.000000Z'

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
-use yiyong::db::AnyConnection;
+use yiyong::db::{AnyConnection, grams};
 use yiyong::schema::persons;
 use yiyong::types::{Instant, business_today, normalize_id_number};
 
@@ -58,6 +58,8 @@ pub fn seed(conn: &mut AnyConnection, size: Size) {
     let postgres = matches!(conn, AnyConnection::Pg(_));
     let numbers = [("{organizations}", size.organizations), ("{volunteers}", size.volunteers)];
     run(conn, include_str!("seed.sql"), &numbers);
+    // SQL knows no pinyin.
+    diesel::Connection::transaction(conn, grams::rebuild).expect("names are indexed");
     if postgres {
         // What autovacuum does soon after.
         conn.batch_execute("VACUUM ANALYZE").expect("vacuumed");

@@ -17,6 +17,7 @@ pub fn numbered(number: u8, zh: bool) -> String {
 
 /// What the report is, and how its numbers are read.
 pub fn preface(year_before: i32, day: chrono::NaiveDate, zh: bool) -> String {
+    let day = day.format(if zh { "%Y年%-m月%-d日" } else { "%-d %B %Y" });
     if zh {
         format!(
             "本报告由记录计算得出：每个数字都链接到它所依据的记录。“余”表示不少于，“约”表示约数，“未掌握”表示没有记录说明；括号内为 {year_before} 年的数字。计算日期：{day}。"

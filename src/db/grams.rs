@@ -30,6 +30,7 @@ pub fn of(name: &str) -> BTreeSet<String> {
     let characters = folded(name);
     let mut pieces: BTreeSet<String> = [1, 2].into_iter().flat_map(|n| characters.windows(n)).map(|piece| piece.iter().collect()).collect();
     pieces.extend(pinyin::pieces(&characters));
+    pieces.extend(pinyin::of_words(&characters));
     pieces
 }
 
@@ -149,8 +150,13 @@ type AnyOf = Vec<String>;
 pub fn matching(resource: &'static str, q: &str) -> Vec<Subset> {
     let mut sets = Vec::new();
     for run in runs(&folded(q)) {
+        let letters = pinyin::letters(&run);
+        if let Some(any) = letters.as_deref().and_then(pinyin::syllable) {
+            sets.push(Subset(holding(resource, &any)));
+            continue;
+        }
         let mut ways = vec![written(&run)];
-        ways.extend(pinyin::letters(&run).map(|letters| pinyin::wanted(&letters)).into_iter().flatten());
+        ways.extend(letters.map(|letters| pinyin::wanted(&letters)).into_iter().flatten());
         // Initials are looked for as the letters themselves are.
         let mut seen = BTreeSet::new();
         ways.retain(|way| seen.insert(way.iter().cloned().collect::<BTreeSet<AnyOf>>()));
@@ -213,7 +219,7 @@ mod tests {
         let read = ["ming", "wei", "weiming", "wm", "zhang", "zhangwei", "zw"];
         let written = ["伟", "伟明", "张", "张伟", "明"];
         assert_eq!(of("张伟明").into_iter().collect::<Vec<_>>(), [&read[..], &written[..]].concat());
-        assert_eq!(of("Li Na").into_iter().collect::<Vec<_>>(), ["a", "i", "in", "l", "li", "n", "na"]);
+        assert_eq!(of("Li Na").into_iter().collect::<Vec<_>>(), ["a", "i", "in", "ina", "l", "li", "lin", "lina", "n", "na"]);
         assert!(of("  ").is_empty());
     }
 }

@@ -6,7 +6,8 @@
 //! right reading need not be told from the others; it has to be among them.
 //!
 //! The pieces are a character's reading (`deng`), that of two neighbours (`dengfeng`) and their initials (`df`): they stand beside the pieces
-//! of the name itself (see [`super::grams`]). A query is cut into units, each a syllable or the initial of one, the last one also
+//! of the name itself (see [`super::grams`]). One syllable, or the beginning of one, is so frequent that a page must come out of a single
+//! lookup ([`syllable`]); so what only looks like one is a piece as well: the `lin` of 李娜, the `zhui` of 邹辉. A query is cut into units, each a syllable or the initial of one, the last one also
 //! the beginning of one; where it can be cut in several ways (`xian` is 仙 and 西安), all of them are looked for.
 
 use std::collections::BTreeSet;
@@ -104,10 +105,32 @@ pub fn pieces(name: &[char]) -> BTreeSet<String> {
         let [first, second] = pair else { continue };
         for (one, other) in first.iter().flat_map(|one| second.iter().map(move |other| (one, other))) {
             pieces.insert(format!("{one}{other}"));
+            let begun = [format!("{one}{}", initial(other)), format!("{}{other}", initial(one))];
+            pieces.extend(begun.into_iter().filter(|piece| begun_by(piece).next().is_some()));
             pieces.insert(format!("{}{}", initial(one), initial(other)));
         }
     }
     pieces
+}
+
+/// Letters of a Latin word that are looked for as one piece.
+const WORD: usize = 8;
+
+/// The parts of Latin words that are longer than a pair: few names have any.
+pub fn of_words(name: &[char]) -> BTreeSet<String> {
+    let words = name.split(|c| !c.is_ascii_lowercase());
+    let parts = words.flat_map(|word| (3..=WORD.min(word.len())).flat_map(move |length| word.windows(length)));
+    parts.map(|part| part.iter().collect()).collect()
+}
+
+/// The pieces of which a query of one syllable, or of the beginning of one, finds one; `None` of any other query.
+pub fn syllable(query: &str) -> Option<Vec<String>> {
+    let mut pieces: Vec<String> = begun_by(query).filter(|_| query.len() > 1).cloned().collect();
+    // What only looks like the beginning of one: a Latin word, a syllable with the initial of the next.
+    if !pieces.is_empty() && !SYLLABLES.contains(query) {
+        pieces.push(query.to_owned());
+    }
+    (!pieces.is_empty()).then_some(pieces)
 }
 
 /// Latin letters as they are looked for: without tones, in lower case, `ü` as `v`. `None` where there is anything else.
@@ -244,6 +267,9 @@ mod tests {
 
     fn finds(query: &str, name: &str) -> bool {
         let pieces = pieces(&name.chars().collect::<Vec<_>>());
+        if let Some(any) = syllable(query) {
+            return any.iter().any(|piece| pieces.contains(piece));
+        }
         wanted(query).iter().any(|way| !way.is_empty() && way.iter().all(|any| any.iter().any(|piece| pieces.contains(piece))))
     }
 

@@ -21,7 +21,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::handlers::nothing_else;
 use super::page::take_limit;
 use super::query::Pairs;
 use super::verbs::Verbs;
@@ -96,10 +95,13 @@ struct Written {
 pub fn limit(mut pairs: Pairs) -> Result<i64> {
     let mut faults = Vec::new();
     let limit = take_limit(&mut pairs, &mut faults);
+    faults.extend(pairs.0.iter().map(|(name, _)| {
+        let says = Says::new("updated_since 只能与 limit 同用，请去掉此参数", "only limit may stand beside updated_since; leave this out");
+        Fault::new(format!("/{name}"), "unknown_parameter", says)
+    }));
     if !faults.is_empty() {
         return Err(Error::with_faults(Code::InvalidParameter, faults));
     }
-    nothing_else(pairs)?;
     Ok(limit)
 }
 
@@ -124,8 +126,8 @@ fn begun(conn: &mut AnyConnection, verbs: &dyn Verbs, scope: &Scope, since: &str
     }
     let Some(token) = Token::read(since) else {
         return Err(wrong(
-            "应为带时区的时刻（如 2022-06-17T09:00:00+08:00），或上一次返回的 sync_token",
-            "this should be an instant with its zone, as in 2022-06-17T09:00:00+08:00, or the sync_token of the answer before",
+            "应为带时区的时刻（如 2022-06-17T01:00:00Z；地址中的 + 须写作 %2B），或上一次返回的 sync_token",
+            "this should be an instant with its zone, as in 2022-06-17T01:00:00Z (a + in an address is written %2B), or the sync_token of the answer before",
         ));
     };
     if token.resource != verbs.name() {

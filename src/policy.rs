@@ -86,6 +86,17 @@ text_enum! {
         CheckOut = "check_out", "签退", "check out";
         BindingCode = "binding_code", "发放微信绑定码", "issue a binding code for WeChat";
         Unbind = "unbind", "解除微信绑定", "end the bindings to WeChat";
+        Revise = "revise", "修订为新版本", "revise into a new version";
+        Retire = "retire", "废止", "retire";
+        Accept = "accept", "审核通过", "accept";
+        Amend = "amend", "更正上报", "amend";
+        Prefill = "prefill", "重新取数", "fill in from the records again";
+        Generate = "generate", "生成内容", "generate";
+        Issue = "issue", "印发", "issue";
+        Remedy = "remedy", "登记整改", "report as remedied";
+        Close = "close", "销号", "close";
+        Reopen = "reopen", "重新打开", "open again";
+        Award = "award", "表彰", "award";
     }
 }
 
@@ -164,6 +175,10 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
     let files = matches!(action, A::Confirm | A::Publish | A::Unpublish | A::Withdraw | A::Disable | A::Enable);
     // Of service the end, and whether it counts; of what people ask to have changed, whether it is; of certificates, whether they stand.
     let decide = matches!(action, A::CheckOut | A::Confirm | A::Approve | A::Reject | A::Withdraw);
+    // Of the year's work: what is prepared, and what is decided about it.
+    let prepare = matches!(action, A::Revise | A::Submit | A::Amend | A::Prefill | A::Generate | A::Remedy);
+    let review = matches!(action, A::Return | A::Accept | A::Close | A::Reopen | A::Conclude);
+    let answer_for = matches!(action, A::Publish | A::Retire | A::Issue | A::Archive | A::Approve | A::Reject | A::Award | A::Withdraw);
     match (role, area) {
         // Money first: approving and paying belong to one role each, whoever else may write.
         (W::Leader, R::Welfare) if matches!(action, A::Approve | A::Return | A::Reject) => true,
@@ -196,16 +211,19 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
         (W::ProvinceViewer, R::Organizations | R::Work | R::Publicity | R::Figures) => read,
 
         (W::OrgAdmin, R::Organizations) => read || write || matches!(action, A::Move | A::Archive),
-        (W::OrgAdmin, R::Work | R::Publicity) => read || write,
+        (W::OrgAdmin, R::Work) => read || write || prepare || review || answer_for,
+        (W::OrgAdmin, R::Publicity) => read || write,
         // Merging moves records of every kind, accounts among them; a title is taken from somebody.
         (W::OrgAdmin, R::People) => read || write || decide || matches!(action, A::Reveal | A::Dismiss | A::Merge | A::Undo),
         (W::OrgAdmin, R::Heroes) => read || write || files || action == A::Revoke,
         (W::OrgAdmin, R::Welfare | R::Figures) => read,
 
-        (W::Leader, R::Organizations | R::Work | R::People | R::Publicity | R::Heroes | R::Welfare | R::Figures) => read,
+        (W::Leader, R::Work) => read || review || answer_for,
+        (W::Leader, R::Organizations | R::People | R::Publicity | R::Heroes | R::Welfare | R::Figures) => read,
 
         (W::Clerk, R::Organizations | R::Figures) => read,
-        (W::Clerk, R::Work | R::Publicity | R::Welfare) => read || write,
+        (W::Clerk, R::Work) => read || write || prepare || review,
+        (W::Clerk, R::Publicity | R::Welfare) => read || write,
         (W::Clerk, R::People) => read || write || decide || matches!(action, A::Reveal | A::Dismiss),
         (W::Clerk, R::Heroes) => read || write || files,
 
@@ -232,7 +250,8 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
         (W::HeroFamily, R::People) if action == A::Cancel => true,
         (W::Volunteer, R::People) | (W::HeroFamily, R::People | R::Heroes | R::Welfare) => read,
 
-        (W::Service, R::Organizations | R::Work | R::People | R::Publicity | R::Heroes | R::Welfare) => read || write,
+        (W::Service, R::Work) => read || write || prepare,
+        (W::Service, R::Organizations | R::People | R::Publicity | R::Heroes | R::Welfare) => read || write,
         (W::Service, R::Figures) => read,
 
         _ => false,

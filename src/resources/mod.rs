@@ -44,6 +44,7 @@ pub mod stages;
 pub mod targets;
 pub mod trainings;
 pub mod users;
+pub mod versions;
 pub mod volunteer_teams;
 pub mod volunteers;
 pub mod vouchers;

@@ -100,11 +100,14 @@ impl Service {
             trusted_proxies: config.trusted_proxies.clone(),
             behind_tls: config.behind_tls,
         })?;
+        let jobs = Jobs::new(config.jobs);
+        let workers = jobs.clone();
+        db.when_work_is_placed(move || workers.wake());
         let metrics = Metrics::new().map_err(|error| error.to_string())?;
         Ok(Self {
             db,
             auth: web::Data::new(auth),
-            jobs: web::Data::new(Jobs::new(config.jobs)),
+            jobs: web::Data::new(jobs),
             outbox: web::Data::new(Outbox::new(config.outbox.clone())),
             wechat: web::Data::new(WeChat::new(config.wechat.clone())),
             facts: web::Data::new(Facts {

@@ -419,6 +419,11 @@ impl Scope {
         Ok(Self { fit, ..self.clone() })
     }
 
+    /// The same scope, for sums over one small part of the tree: told by who knows that it is small.
+    pub fn of_little(&self) -> Self {
+        Self { fit: Fit::Seek, ..self.clone() }
+    }
+
     /// Whether a page's ids are best found before its records are read: see `web::page`.
     pub fn gathers(&self) -> bool {
         self.fit == Fit::Seek

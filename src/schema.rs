@@ -516,6 +516,14 @@ diesel::table! {
         subject -> Text,
         year -> Integer,
         issued_on -> Nullable<Date>,
+        state -> Text,
+        form_key -> Nullable<Text>,
+        from_month -> Nullable<Text>,
+        to_month -> Nullable<Text>,
+        facts -> Nullable<Text>,
+        generated_at -> Nullable<Instant>,
+        text -> Nullable<Text>,
+        issued_by -> Nullable<Uuid>,
         version -> Integer,
         created_at -> Instant,
         updated_at -> Instant,
@@ -1560,6 +1568,116 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    return_forms (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        key -> Text,
+        number -> Integer,
+        title -> Text,
+        figures -> Text,
+        sums -> Text,
+        jump_percent -> Nullable<Integer>,
+        due_day -> Integer,
+        remind_days -> Integer,
+        opens_itself -> Bool,
+        state -> Text,
+        published_by -> Nullable<Uuid>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    return_rounds (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        form_id -> Uuid,
+        form_key -> Text,
+        month -> Text,
+        due_on -> Date,
+        state -> Text,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    monthly_returns (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        round_id -> Uuid,
+        form_id -> Uuid,
+        form_key -> Text,
+        month -> Text,
+        due_on -> Date,
+        state -> Text,
+        revision -> Integer,
+        note -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        computed_at -> Instant,
+        first_submitted_on -> Nullable<Date>,
+        submitted_at -> Nullable<Instant>,
+        submitted_by -> Nullable<Uuid>,
+        accepted_at -> Nullable<Instant>,
+        accepted_by -> Nullable<Uuid>,
+        reminded_on -> Nullable<Date>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    monthly_return_cells (return_id, position) {
+        return_id -> Uuid,
+        position -> Integer,
+        figure -> Text,
+        computed -> Nullable<BigInt>,
+        computed_precision -> Text,
+        records -> BigInt,
+        declared -> Nullable<BigInt>,
+        declared_precision -> Text,
+        reason -> Nullable<Text>,
+        objection -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    monthly_return_revisions (return_id, revision) {
+        return_id -> Uuid,
+        revision -> Integer,
+        cells -> Text,
+        submitted_at -> Instant,
+        submitted_by -> Uuid,
+        accepted_at -> Instant,
+        accepted_by -> Uuid,
+        amended_at -> Instant,
+        amended_by -> Uuid,
+        reason -> Text,
+    }
+}
+
 diesel::joinable!(service_records -> volunteers (volunteer_id));
 diesel::joinable!(certificates -> volunteers (volunteer_id));
 diesel::joinable!(contact_changes -> persons (person_id));
@@ -1572,6 +1690,8 @@ diesel::joinable!(ledger_entries -> accounts (account_id));
 diesel::joinable!(memberships -> volunteer_teams (team_id));
 diesel::joinable!(memberships -> volunteers (volunteer_id));
 diesel::joinable!(payee_accounts -> persons (person_id));
+diesel::joinable!(monthly_returns -> organizations (organization_id));
+diesel::joinable!(monthly_return_cells -> monthly_returns (return_id));
 diesel::joinable!(public_notices -> organizations (organization_id));
 diesel::joinable!(volunteers -> persons (person_id));
 
@@ -1641,6 +1761,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     media_items,
     media_placements,
     memberships,
+    monthly_return_cells,
+    monthly_return_revisions,
+    monthly_returns,
     name_grams,
     name_index,
     notice_objections,
@@ -1660,6 +1783,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     publicity_assets,
     rates,
     refresh_tokens,
+    return_forms,
+    return_rounds,
     role_grants,
     sessions,
     targets,

@@ -101,6 +101,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("organizations", "SELECT id, name || '|' || coalesce(short_name, '') AS name FROM organizations"),
     ("persons", "SELECT id, name FROM persons"),
     ("publicity_assets", "SELECT id, name FROM publicity_assets"),
+    ("return_forms", "SELECT id, title AS name FROM return_forms"),
     ("trainings", "SELECT id, topic AS name FROM trainings"),
     ("users", "SELECT id, name FROM users"),
     ("volunteer_teams", "SELECT id, name FROM volunteer_teams"),

@@ -1,7 +1,7 @@
 //! The pool, and the way from an async handler to a blocking query and back.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use actix_web::web;
@@ -100,6 +100,7 @@ pub struct Db {
     running: super::write::Running,
     tree: super::tree::Tree,
     standing: Arc<AtomicU64>,
+    workers: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
 }
 
 impl Db {
@@ -135,6 +136,7 @@ impl Db {
             running: super::write::Running::default(),
             tree: super::tree::Tree::default(),
             standing: Arc::default(),
+            workers: Arc::default(),
         }
     }
 
@@ -162,6 +164,18 @@ impl Db {
     /// Changes whenever this server has changed who may do what: what was read of a caller before doesn't count.
     pub fn standing(&self) -> u64 {
         self.standing.load(Ordering::Acquire)
+    }
+
+    /// Who is to be told when a job was placed: this server's workers.
+    pub fn when_work_is_placed(&self, tell: impl Fn() + Send + Sync + 'static) {
+        // Set once, when the service is put together.
+        let _ = self.workers.set(Box::new(tell));
+    }
+
+    pub(super) fn work_was_placed(&self) {
+        if let Some(tell) = self.workers.get() {
+            tell();
+        }
     }
 
     pub(super) fn standing_has_changed(&self) {

@@ -76,6 +76,7 @@ pub struct Tx<'a> {
     /// Where among the events a record was noted that others have changed.
     touched: HashMap<Id, usize>,
     standing_changed: bool,
+    work_placed: bool,
 }
 
 impl Tx<'_> {
@@ -109,6 +110,11 @@ impl Tx<'_> {
     /// Says that this changes who may do what: once it is kept, every caller is read anew.
     pub fn change_standing(&mut self) {
         self.standing_changed = true;
+    }
+
+    /// Says that there is a job to do, once this is kept.
+    pub fn place_work(&mut self) {
+        self.work_placed = true;
     }
 
     /// Notes what was done, and returns the event for what else is to be said of it. The events are written with the deed,
@@ -317,10 +323,13 @@ fn attempt<T: Replies>(
     *begun = true;
     let result = inside(conn, db, deed, work);
     match result {
-        Ok(Done { value, kept: true, standing_changed }) => {
+        Ok(Done { value, kept: true, standing_changed, work_placed }) => {
             each!(&mut *conn, c => AnsiTransactionManager::commit_transaction(c))?;
             if standing_changed {
                 db.standing_has_changed();
+            }
+            if work_placed {
+                db.work_was_placed();
             }
             Ok(value)
         }
@@ -336,11 +345,12 @@ fn attempt<T: Replies>(
     }
 }
 
-/// A value, whether to keep what was done, and whether that changes who may do what.
+/// A value, whether to keep what was done, whether that changes who may do what, and whether it asks for work.
 struct Done<T> {
     value: T,
     kept: bool,
     standing_changed: bool,
+    work_placed: bool,
 }
 
 fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<Done<T>> {
@@ -363,7 +373,7 @@ fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut
                 replayed: true,
             };
             return T::replay(reply)
-                .map(|value| Done { value, kept: false, standing_changed: false })
+                .map(|value| Done { value, kept: false, standing_changed: false, work_placed: false })
                 .ok_or_else(|| Error::internal("a reply that can't be replayed was kept"));
         }
     }
@@ -379,13 +389,14 @@ fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut
         events: Vec::new(),
         touched: HashMap::new(),
         standing_changed: false,
+        work_placed: false,
     };
     let value = work(&mut tx)?;
     if deed.rolled_back {
-        return Ok(Done { value, kept: false, standing_changed: false });
+        return Ok(Done { value, kept: false, standing_changed: false, work_placed: false });
     }
     tx.flush()?;
-    let standing_changed = tx.standing_changed;
+    let (standing_changed, work_placed) = (tx.standing_changed, tx.work_placed);
     if let (Some(once), Some(actor_id), Some(reply)) = (&deed.once, deed.actor_id, value.kept()) {
         let kept = KeptReply {
             actor_id,
@@ -400,5 +411,5 @@ fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut
         };
         each!(&mut *conn, c => diesel::insert_into(idempotency_keys::table).values(&kept).execute(c))?;
     }
-    Ok(Done { value, kept: true, standing_changed })
+    Ok(Done { value, kept: true, standing_changed, work_placed })
 }

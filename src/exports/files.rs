@@ -174,7 +174,6 @@ pub async fn create(
             })
         })
         .await?;
-    jobs.wake();
     let location = reply.location.unwrap_or_default();
     let id: Id = location.rsplit('/').next().and_then(|id| id.parse().ok()).ok_or_else(Error::not_found)?;
     let known = db.read(move |conn| own(conn, actor, id)).await?;

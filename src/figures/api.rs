@@ -4,13 +4,13 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::catalogue::{self, Definition, FigureKind};
+use super::catalogue::{self, Definition, FigureKind, Span};
 use super::compute::{self, Figure, Ground};
 use crate::auth::Caller;
 use crate::db::Db;
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Area};
-use crate::types::Id;
+use crate::types::{Id, Month};
 use crate::web::Measure;
 use crate::web::contract::filter_shape;
 use crate::web::query::Pairs;
@@ -76,6 +76,9 @@ pub struct FigureQuery {
     /// The year; a stock is taken at its last day.
     #[param(minimum = 2000, maximum = 2100, example = 2022)]
     pub year: i32,
+    /// One month of it, from 1 to 12; a stock is then taken at its last day.
+    #[param(minimum = 1, maximum = 12, example = 6)]
+    pub month: Option<u32>,
     /// The city association in the caller's reach when absent, or else the highest organization.
     pub organization_id: Option<Id>,
 }
@@ -93,11 +96,15 @@ pub async fn one(request: HttpRequest, caller: Caller, db: web::Data<Db>, code: 
     let value = Pairs::parse(request.query_string())?.into_json(&filter_shape::<FigureQuery>())?;
     let query: FigureQuery = serde_json::from_value(value)
         .map_err(|_| Error::because(Code::InvalidParameter, "请给出年度，如 year=2022", "give the year, as in year=2022"))?;
+    let span = match query.month {
+        None => Span::Year(query.year),
+        Some(number) => Span::Month(Month::new(query.year, number).ok_or_else(|| Error::new(Code::InvalidParameter))?),
+    };
     let tree = db.tree().clone();
     let figure = db
         .read(move |conn| {
             let ground = Ground::of(conn, &scope, &tree, query.organization_id)?;
-            Ok(compute::figures(conn, &ground, [definition], query.year)?.pop())
+            Ok(compute::figures(conn, &ground, [definition], span)?.pop())
         })
         .await?;
     Ok(HttpResponse::Ok().json(figure.ok_or_else(|| Error::internal("a figure was not computed"))?))

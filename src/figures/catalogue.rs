@@ -1,7 +1,9 @@
 //! Which figures there are. A figure is a filter with an aggregate, and nothing more: the same filter is the list
 //! behind it.
 
-use crate::types::text_enum;
+use chrono::NaiveDate;
+
+use crate::types::{Month, text_enum};
 use crate::web::Measure;
 
 text_enum! {
@@ -42,15 +44,51 @@ pub struct Definition {
     pub holder: Holder,
 }
 
-impl Definition {
-    /// The parameter by which the resource's filter takes the year, and its value.
-    pub fn time(&self, year: i32) -> Option<(&'static str, String)> {
-        match (self.kind, self.resource) {
-            // The tree keeps no dates of its own: it is what it is today.
-            (_, "organizations") => None,
-            (FigureKind::Stock, _) => Some(("as_at", format!("{year}-12-31"))),
-            (FigureKind::Flow | FigureKind::Standard, _) => Some(("year", year.to_string())),
+/// The time that a figure is computed for: a year of the annual report, or a month of the monthly returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    Year(i32),
+    Month(Month),
+}
+
+impl Span {
+    pub fn year(self) -> i32 {
+        match self {
+            Self::Year(year) => year,
+            Self::Month(month) => month.year(),
         }
+    }
+
+    /// The first and the last day.
+    pub fn days(self) -> Option<(NaiveDate, NaiveDate)> {
+        match self {
+            Self::Year(year) => NaiveDate::from_ymd_opt(year, 1, 1).zip(NaiveDate::from_ymd_opt(year, 12, 31)),
+            Self::Month(month) => Some((month.first_day(), month.last_day())),
+        }
+    }
+}
+
+impl Definition {
+    /// The parameters by which the resource's filter takes a time, with their values.
+    ///
+    /// What counts in a year by its number alone, its day unknown, is in no month: the months of a year may come to less than the year.
+    pub fn time(&self, span: Span) -> Vec<(&'static str, String)> {
+        match (self.kind, self.resource, span) {
+            // The tree keeps no dates of its own: it is what it is today.
+            (_, "organizations", _) => Vec::new(),
+            (FigureKind::Stock, _, span) => span.days().map(|(_, last)| ("as_at", last.to_string())).into_iter().collect(),
+            (FigureKind::Standard, _, span) => vec![("year", span.year().to_string())],
+            (FigureKind::Flow, _, Span::Year(year)) => vec![("year", year.to_string())],
+            (FigureKind::Flow, resource, Span::Month(month)) => {
+                let (from, to) = if resource == "disbursements" { ("paid_from", "paid_to") } else { ("from", "to") };
+                vec![(from, month.first_day().to_string()), (to, month.last_day().to_string())]
+            }
+        }
+    }
+
+    /// Whether each county association has a figure of its own by it, which it may be asked for every month.
+    pub fn is_of_counties(&self) -> bool {
+        self.kind != FigureKind::Standard && matches!(self.holder, Holder::All | Holder::Counties) && self.resource != "organizations"
     }
 }
 
@@ -109,7 +147,7 @@ figures! {
     1 "organizations.county_associations" "县市区协会" "county associations" "organization" Stock All;
         Count "organizations" { kind = "county_association", status = "active" }
     1 "four_ones.review_circulars" "“四个一工程”讲评通报" "four-ones review circulars" "circular" Flow City;
-        Count "circulars" { subject = "four_ones" }
+        Count "circulars" { subject = "four_ones", state = "issued,archived" }
     1 "four_ones.volunteer_teams" "志愿者队伍" "volunteer teams" "team" Stock Counties;
         Count "volunteer_teams" {}
     1 "four_ones.volunteers" "志愿者" "volunteers" "person" Stock Counties;

@@ -7,13 +7,13 @@ use diesel::prelude::*;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::catalogue::{self, Definition, FIGURES, FigureKind, Holder};
+use super::catalogue::{self, Definition, FIGURES, FigureKind, Holder, Span};
 use crate::db::{AnyConnection, Tree};
 use crate::error::{Error, Result};
 use crate::policy::{OrganizationLevel, Purpose, Scope};
 use crate::resources::organizations::OrganizationKind;
 use crate::schema::{organization_closure, organizations};
-use crate::types::{Id, Precision, TextEnum};
+use crate::types::{Id, Month, Precision, TextEnum};
 use crate::web::Measured;
 use crate::web::query::Pairs;
 use crate::web::verbs::named;
@@ -58,6 +58,8 @@ pub struct Figure {
     /// The days, of a flow or a standard.
     pub period: Option<Period>,
     pub year: i32,
+    /// Of a figure of one month.
+    pub month: Option<Month>,
     /// For which organization and all below it.
     pub organization: OrganizationBrief,
     /// The organizations that hold the records, in the order of their codes: the first fifty.
@@ -130,7 +132,7 @@ impl Ground {
 }
 
 /// The filter of a definition for one organization and year, as the parameters of its resource's list.
-fn parameters(definition: &Definition, organization: Id, year: i32) -> Vec<(String, String)> {
+pub fn parameters(definition: &Definition, organization: Id, span: Span) -> Vec<(String, String)> {
     let mut parameters: Vec<(String, String)> = definition.filter.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     parameters.push(("organization_id".into(), organization.to_string()));
     let level = match definition.holder {
@@ -139,7 +141,7 @@ fn parameters(definition: &Definition, organization: Id, year: i32) -> Vec<(Stri
         Holder::All | Holder::Part(_) => None,
     };
     parameters.extend(level.map(|level| ("organization_level".to_owned(), level.code().to_owned())));
-    parameters.extend(definition.time(year).map(|(name, value)| (name.to_owned(), value)));
+    parameters.extend(definition.time(span).into_iter().map(|(name, value)| (name.to_owned(), value)));
     parameters
 }
 
@@ -156,24 +158,24 @@ pub struct FigureValue {
     pub precision: Precision,
 }
 
-/// The value alone, for a year to compare with; one statement.
-pub fn value(conn: &mut AnyConnection, ground: &Ground, definition: &Definition, year: i32) -> Result<FigureValue> {
+/// The value alone, for a time to compare with; one statement.
+pub fn value(conn: &mut AnyConnection, ground: &Ground, definition: &Definition, span: Span) -> Result<FigureValue> {
     let subject = ground.subject(definition).ok_or_else(Error::not_found)?;
-    let measured = measured(conn, &ground.scope, definition, &parameters(definition, subject.id, year))?;
+    let measured = measured(conn, &ground.scope, definition, &parameters(definition, subject.id, span))?;
     Ok(FigureValue { value: measured.value, precision: measured.precision })
 }
 
-/// Figures of one year: one statement each, and one for the names of all their holders.
+/// Figures of one time: one statement each, and one for the names of all their holders.
 pub fn figures(
     conn: &mut AnyConnection,
     ground: &Ground,
     definitions: impl IntoIterator<Item = &'static Definition>,
-    year: i32,
+    span: Span,
 ) -> Result<Vec<Figure>> {
     let mut all = Vec::new();
     for definition in definitions {
         let subject = ground.subject(definition).ok_or_else(Error::not_found)?;
-        let parameters = parameters(definition, subject.id, year);
+        let parameters = parameters(definition, subject.id, span);
         let measured = measured(conn, &ground.scope, definition, &parameters)?;
         all.push((definition, subject.clone(), parameters, measured));
     }
@@ -186,7 +188,7 @@ pub fn figures(
         names.extend(found.into_iter().map(|brief| (brief.id, brief)));
     }
     all.into_iter()
-        .map(|(definition, subject, parameters, measured)| figure(definition, subject, &parameters, measured, &names, year))
+        .map(|(definition, subject, parameters, measured)| figure(definition, subject, &parameters, measured, &names, span))
         .collect()
 }
 
@@ -196,13 +198,12 @@ fn figure(
     parameters: &[(String, String)],
     measured: Measured,
     names: &HashMap<Id, OrganizationBrief>,
-    year: i32,
+    span: Span,
 ) -> Result<Figure> {
     let mut holders: Vec<&OrganizationBrief> = measured.holders.iter().filter_map(|id| names.get(id)).collect();
     holders.sort_unstable_by(|one, other| one.code.cmp(&other.code));
     let stock = definition.kind == FigureKind::Stock;
-    let day = |month, day| NaiveDate::from_ymd_opt(year, month, day);
-    let query = serde_urlencoded::to_string(parameters).map_err(Error::internal)?;
+    let days = span.days();
     Ok(Figure {
         code: definition.code,
         label_zh: definition.label_zh,
@@ -212,13 +213,62 @@ fn figure(
         unit_zh: catalogue::unit(definition.unit).0,
         precision: measured.precision,
         kind: definition.kind,
-        as_at: day(12, 31).filter(|_| stock),
-        period: day(1, 1).zip(day(12, 31)).filter(|_| !stock).map(|(from_on, to_on)| Period { from_on, to_on }),
-        year,
+        as_at: days.filter(|_| stock).map(|(_, last)| last),
+        period: days.filter(|_| !stock).map(|(from_on, to_on)| Period { from_on, to_on }),
+        year: span.year(),
+        month: if let Span::Month(month) = span { Some(month) } else { None },
         organization,
         holders_total: holders.len(),
         holders: holders.into_iter().take(HOLDERS_NAMED).cloned().collect(),
         records: measured.records,
-        records_url: format!("/api/v1/{}?{query}", definition.resource.replace('_', "-")),
+        records_url: records_url(definition, parameters)?,
     })
+}
+
+/// The list of the records behind a figure.
+pub fn records_url(definition: &Definition, parameters: &[(String, String)]) -> Result<String> {
+    let query = serde_urlencoded::to_string(parameters).map_err(Error::internal)?;
+    Ok(format!("/api/v1/{}?{query}", definition.resource.replace('_', "-")))
+}
+
+/// Figures of each of some organizations, which don't lie in one another, and of all below each: a statement for each definition, whatever the
+/// number of organizations. `root` is above them all; who asks has decided that these sums may be told.
+///
+/// What comes out for an organization is what [`figures`] computes for it alone.
+pub fn of_each(
+    conn: &mut AnyConnection,
+    scope: &Scope,
+    root: Id,
+    organizations: &[Id],
+    definitions: &[&'static Definition],
+    span: Span,
+) -> Result<HashMap<Id, Vec<FigureOfOne>>> {
+    let mut above: HashMap<Id, Id> = HashMap::new();
+    for chunk in organizations.chunks(5_000) {
+        let below: Vec<(Id, Id)> = organization_closure::table
+            .filter(organization_closure::ancestor_id.eq_any(chunk))
+            .select((organization_closure::descendant_id, organization_closure::ancestor_id))
+            .load(conn)?;
+        above.extend(below);
+    }
+    let mut all: HashMap<Id, Vec<FigureOfOne>> = organizations.iter().map(|id| (*id, Vec::with_capacity(definitions.len()))).collect();
+    for definition in definitions {
+        let measured = measured(conn, scope, definition, &parameters(definition, root, span))?;
+        let nobody = measured.groups.none();
+        let mut parts = measured.groups.split(&above);
+        for (id, figures) in &mut all {
+            let measured = Measured::of(parts.remove(id).unwrap_or_else(|| nobody.clone()));
+            let value = FigureValue { value: measured.value, precision: measured.precision };
+            figures.push(FigureOfOne { definition, value, records: measured.records });
+        }
+    }
+    Ok(all)
+}
+
+/// A figure of one among many organizations.
+#[derive(Debug, Clone)]
+pub struct FigureOfOne {
+    pub definition: &'static Definition,
+    pub value: FigureValue,
+    pub records: i64,
 }

@@ -5,5 +5,5 @@ mod catalogue;
 mod compute;
 
 pub use api::{catalogue_of, one};
-pub use catalogue::{Definition, FIGURES, FigureKind, Holder, SECTIONS, named, unit};
-pub use compute::{Figure, FigureValue, Ground, OrganizationBrief, Period, figures, value};
+pub use catalogue::{Definition, FIGURES, FigureKind, Holder, SECTIONS, Span, named, unit};
+pub use compute::{Figure, FigureOfOne, FigureValue, Ground, OrganizationBrief, Period, figures, of_each, parameters, records_url, value};

@@ -128,7 +128,6 @@ pub async fn create(
         })
         .await?;
     let reply = db.write_long(deed, move |tx| place(tx, &parts, size, language)).await?;
-    jobs.wake();
     let id: Id =
         reply.location.as_deref().and_then(|path| path.rsplit('/').next()).and_then(|id| id.parse().ok()).ok_or_else(Error::not_found)?;
     let known = awaited(&db, &jobs, actor, JobKind::Import, id, waits).await?;

@@ -159,7 +159,6 @@ pub async fn undo(
         Ok(Reply { status: 202, location: None, etag: None, body: Vec::new(), kept: None, replayed: false })
     });
     reply.await?;
-    jobs.wake();
     let known = awaited(&db, &jobs, actor, JobKind::ImportUndo, id, patience(&request, PATIENCE)?).await?;
     if let Some(error) = known.undo_refusal(language).filter(|_| known.row.undone_at.is_none()) {
         return Err(error);

@@ -31,6 +31,7 @@ text_enum! {
         Import = "import", "导入", "import";
         ImportUndo = "import_undo", "撤销导入", "undoing of an import";
         Export = "export", "导出", "export";
+        OpenReturns = "open_returns", "下发每月上报", "opening of monthly returns";
     }
 }
 
@@ -189,6 +190,7 @@ pub fn place(tx: &mut Tx<'_>, kind: JobKind, record_id: Id, language: Language) 
         updated_at: tx.now,
     };
     diesel::insert_into(t::table).values(&job).execute(tx.conn)?;
+    tx.place_work();
     Ok(job.id)
 }
 

@@ -13,12 +13,16 @@ use super::{Job, JobKind, JobState, Progress, Shown, claim, finish, give_back, l
 use crate::db::Db;
 use crate::error::{Code, Error, Result};
 use crate::files::read::Limits;
-use crate::types::Id;
+use crate::resources::monthly_returns;
+use crate::resources::monthly_returns::calendar::Brought;
+use crate::types::{Id, Instant};
 use crate::{exports, imports};
 
 /// How soon a job that another server was asked for is seen here.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How soon a new day is seen.
+const CALENDAR_EVERY: Duration = Duration::from_secs(60);
 /// How often a job that fails by no fault of the caller's is tried.
 const ATTEMPTS: i32 = 5;
 
@@ -119,7 +123,7 @@ impl Jobs {
     }
 
     fn work(&self, db: &Db) {
-        let mut swept = None;
+        let (mut swept, mut looked) = (None, None);
         while !self.is_stopping() {
             // Before looking: what is asked for meanwhile wakes.
             let asked = *self.0.asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -130,6 +134,14 @@ impl Jobs {
                     Ok(0) => {}
                     Ok(pieces) => log::info!("{pieces} pieces of files of former imports and exports were swept"),
                     Err(error) => log::warn!("files of former imports and exports can't be swept: {error}"),
+                }
+            }
+            if looked.is_none_or(|looked: Clock| looked.elapsed() > CALENDAR_EVERY) {
+                looked = Some(Clock::now());
+                match monthly_returns::calendar::turn(db, Instant::now()) {
+                    Ok(brought) if brought == Brought::default() => {}
+                    Ok(brought) => log::info!("the calendar has brought {brought:?}"),
+                    Err(error) => log::warn!("what the day brings can't be done: {error}"),
                 }
             }
             match claim(db, self.0.me, self.lease_seconds()) {
@@ -159,12 +171,13 @@ impl Jobs {
             progress.stop();
         }
         let done = {
-            let beats = db.target().is_postgres() || job.kind == JobKind::Export;
+            let beats = db.target().is_postgres() || matches!(job.kind, JobKind::Export | JobKind::OpenReturns);
             let _heart = beats.then(|| Heart::start(db, job, &progress, self.0.config.lease));
             let work = || match job.kind {
                 JobKind::Import => imports::job::run(db, job, &progress, self.0.config.file_limits, self.lease_seconds()),
                 JobKind::ImportUndo => imports::undo::run(db, job, &progress),
                 JobKind::Export => exports::job::run(db, job, &progress, self.lease_seconds()),
+                JobKind::OpenReturns => monthly_returns::run(db, job, &progress, self.lease_seconds()),
             };
             catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::internal("a job panicked")))
         };
@@ -195,6 +208,7 @@ impl Jobs {
             JobKind::Import => imports::job::failed(tx, job, error),
             JobKind::ImportUndo => finish(tx, job, JobState::Failed, Some(error)),
             JobKind::Export => exports::job::failed(tx, job, error),
+            JobKind::OpenReturns => monthly_returns::failed(tx, job, error),
         })
     }
 }

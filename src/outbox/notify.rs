@@ -16,10 +16,11 @@ use crate::db::AnyConnection;
 use crate::error::Result;
 use crate::policy::{Action, Area, Grant, Role, may_in};
 use crate::resources::disbursements::DisbursementState;
+use crate::resources::monthly_returns::calendar::REMINDED;
 use crate::resources::notifications::{NotificationKind as Kind, Row};
 use crate::schema::{
-    audit_events as e, dependants, disbursements, heroes, organization_closure as closure, role_grants as g, trainings, users as u,
-    vouchers,
+    audit_events as e, dependants, disbursements, heroes, monthly_returns, organization_closure as closure, return_rounds,
+    role_grants as g, trainings, users as u, vouchers,
 };
 use crate::types::{Id, TextEnum, business_today};
 use crate::web::verbs;
@@ -30,6 +31,7 @@ const VOUCHERS: &str = "vouchers";
 const TRAININGS: &str = "trainings";
 const NOTICES: &str = "public_notices";
 const IMPORTS: &str = "imports";
+const RETURNS: &str = "monthly_returns";
 
 /// Of the association's own work: whom an association tells what concerns all of it.
 const OFFICERS: [Role; 6] = [Role::OrgAdmin, Role::Leader, Role::Clerk, Role::PublicityOfficer, Role::WelfareOfficer, Role::Finance];
@@ -43,14 +45,16 @@ struct News<'a> {
 
 /// What an event means, where it means something to somebody.
 fn kind_of(resource: &str, action: &str) -> Option<Kind> {
-    let paper = [BATCHES, DISBURSEMENTS, VOUCHERS].contains(&resource);
+    let paper = [BATCHES, DISBURSEMENTS, VOUCHERS, RETURNS].contains(&resource);
     match (resource, Action::from_code(action)) {
         (IMPORTS, Some(Action::Import)) => Some(Kind::ImportFinished),
         (IMPORTS, None) if action == crate::imports::FAILED => Some(Kind::ImportFailed),
         (NOTICES, Some(Action::Publish)) => Some(Kind::NoticePublished),
         (TRAININGS, Some(Action::Create)) => Some(Kind::TrainingPlanned),
+        (RETURNS, Some(Action::Create)) => Some(Kind::ReturnOpened),
+        (RETURNS, None) if action == REMINDED => Some(Kind::ReturnDue),
         (_, Some(Action::Submit)) if paper => Some(Kind::WaitsForApproval),
-        (_, Some(Action::Approve | Action::Post)) if paper => Some(Kind::Approved),
+        (_, Some(Action::Approve | Action::Post | Action::Accept)) if paper => Some(Kind::Approved),
         (_, Some(Action::Return)) if paper => Some(Kind::Returned),
         (_, Some(Action::Reject)) if paper => Some(Kind::Rejected),
         (_, Some(Action::Reverse)) if paper => Some(Kind::Reversed),
@@ -69,6 +73,8 @@ struct Paper {
     first_approved_by: HashSet<Id>,
     /// Whom it goes to.
     person_id: Option<Id>,
+    /// The organization that decides upon it, where that is another than its own.
+    decided_in: Option<Id>,
 }
 
 /// The papers and the trainings of some news.
@@ -97,7 +103,7 @@ pub fn told(conn: &mut AnyConnection, events: &[(i64, Happened)]) -> Result<Vec<
         return Ok(Vec::new());
     }
     let known = known(conn, &news)?;
-    let above = above(conn, &news)?;
+    let above = above(conn, &news, &known)?;
     let people = people(conn, &news, &known, &above)?;
     let mut rows = Vec::new();
     for one in &news {
@@ -127,14 +133,20 @@ fn whom(news: &News<'_>, known: &Known, above: &HashMap<Id, Vec<Id>>, people: &H
     let (Some(home), Some(area)) = (event.organization_id, verbs::named(&event.resource).map(verbs::Verbs::area)) else {
         return Vec::new();
     };
-    let above = above.get(&home).map(Vec::as_slice).unwrap_or_default();
+    let all_above = above;
+    let above = all_above.get(&home).map(Vec::as_slice).unwrap_or_default();
     let nobody = Paper::default();
     let paper = known.papers.get(&news.record_id).unwrap_or(&nobody);
     let of_batch = paper.batch_id.is_some_and(|batch| known.batch_steps.contains(&(batch, event.request_id.clone(), event.action.clone())));
     // What one of two has approved waits for the other.
     let waits = news.kind == Kind::WaitsForApproval || (news.kind == Kind::Approved && !paper.first_approved_by.is_empty());
     let kind = if waits { Kind::WaitsForApproval } else { news.kind };
-    let next = if event.resource == VOUCHERS { Action::Post } else { Action::Approve };
+    let next = match event.resource.as_str() {
+        VOUCHERS => Action::Post,
+        RETURNS => Action::Accept,
+        _ => Action::Approve,
+    };
+    let deciding = paper.decided_in.and_then(|id| all_above.get(&id)).map_or(above, Vec::as_slice);
     let holds = |standing: &Standing, roles: &[Role]| {
         standing.grants.iter().any(|grant| grant.organization_id == Some(home) && roles.contains(&grant.role))
     };
@@ -145,10 +157,12 @@ fn whom(news: &News<'_>, known: &Known, above: &HashMap<Id, Vec<Id>>, people: &H
         let wanted = match kind {
             _ if of_batch => of_their_own,
             Kind::WaitsForApproval => {
-                may_in(&standing.grants, above, area, next) && !paper.prepared_by.contains(id) && !paper.first_approved_by.contains(id)
+                may_in(&standing.grants, deciding, area, next) && !paper.prepared_by.contains(id) && !paper.first_approved_by.contains(id)
             }
             Kind::Paid | Kind::Delivered => of_their_own || paper.prepared_by.contains(id),
             Kind::NoticePublished => holds(standing, &OFFICERS),
+            // Who can hand it in, where it is to be filled in.
+            Kind::ReturnOpened | Kind::ReturnDue => holds(standing, &[Role::OrgAdmin, Role::Clerk]),
             Kind::TrainingPlanned => {
                 known.planned.contains(&news.record_id) && (holds(standing, &OFFICERS) || holds(standing, &[Role::StationHead]))
             }
@@ -165,8 +179,9 @@ fn sees_own(standing: &Standing, area: Area) -> bool {
 }
 
 /// The organizations that each organization lies below, itself among them.
-fn above(conn: &mut AnyConnection, news: &[News<'_>]) -> Result<HashMap<Id, Vec<Id>>> {
-    let homes: HashSet<Id> = news.iter().filter_map(|one| one.event.organization_id).collect();
+fn above(conn: &mut AnyConnection, news: &[News<'_>], known: &Known) -> Result<HashMap<Id, Vec<Id>>> {
+    let mut homes: HashSet<Id> = news.iter().filter_map(|one| one.event.organization_id).collect();
+    homes.extend(known.papers.values().filter_map(|paper| paper.decided_in));
     let mut above: HashMap<Id, Vec<Id>> = HashMap::new();
     let pairs: Vec<(Id, Id)> =
         closure::table.filter(closure::descendant_id.eq_any(homes)).select((closure::descendant_id, closure::ancestor_id)).load(conn)?;
@@ -181,6 +196,7 @@ fn known(conn: &mut AnyConnection, news: &[News<'_>]) -> Result<Known> {
     let ids =
         |resource: &str| -> HashSet<Id> { news.iter().filter(|one| one.event.resource == resource).map(|one| one.record_id).collect() };
     let (batches, single, of_vouchers, of_trainings) = (ids(BATCHES), ids(DISBURSEMENTS), ids(VOUCHERS), ids(TRAININGS));
+    let of_returns = ids(RETURNS);
     let mut known = Known::default();
     if !single.is_empty() {
         let given: HashSet<Id> =
@@ -205,6 +221,16 @@ fn known(conn: &mut AnyConnection, news: &[News<'_>]) -> Result<Known> {
         let found: Vec<(Id, Id)> =
             vouchers::table.filter(vouchers::id.eq_any(of_vouchers)).select((vouchers::id, vouchers::prepared_by)).load(conn)?;
         known.papers.extend(found.into_iter().map(|(id, by)| (id, Paper { prepared_by: HashSet::from([by]), ..Paper::default() })));
+    }
+    if !of_returns.is_empty() {
+        let found: Vec<(Id, Option<Id>, Id)> = monthly_returns::table
+            .inner_join(return_rounds::table.on(return_rounds::id.eq(monthly_returns::round_id)))
+            .filter(monthly_returns::id.eq_any(of_returns))
+            .select((monthly_returns::id, monthly_returns::submitted_by, return_rounds::organization_id))
+            .load(conn)?;
+        known.papers.extend(found.into_iter().map(|(id, submitted_by, decided_in)| {
+            (id, Paper { prepared_by: submitted_by.into_iter().collect(), decided_in: Some(decided_in), ..Paper::default() })
+        }));
     }
     if !of_trainings.is_empty() {
         // What is entered of the past is no plan.
@@ -255,7 +281,7 @@ fn read_disbursements(conn: &mut AnyConnection, ids: &HashSet<Id>, given: &HashS
     known.papers.extend(found.into_iter().map(|(id, batch_id, prepared_by, approved_by, state, hero_id, dependant_id)| {
         let person_id = [hero_id, dependant_id].into_iter().flatten().find_map(|id| persons.get(&id).copied());
         let first_approved_by = approved_by.filter(|_| state == DisbursementState::FirstApproved).into_iter().collect();
-        (id, Paper { batch_id, prepared_by: HashSet::from([prepared_by]), first_approved_by, person_id })
+        (id, Paper { batch_id, prepared_by: HashSet::from([prepared_by]), first_approved_by, person_id, decided_in: None })
     }));
     Ok(())
 }

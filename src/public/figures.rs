@@ -14,7 +14,7 @@ use super::api::told;
 use super::store;
 use crate::db::Db;
 use crate::error::{Code, Error, Fault, Result, Says};
-use crate::figures::{self as computed, Definition, FIGURES, Figure, FigureKind, Ground, Holder, Period};
+use crate::figures::{self as computed, Definition, FIGURES, Figure, FigureKind, Ground, Holder, Period, Span};
 use crate::policy::{Area, Scope};
 use crate::types::{Id, Instant, Precision, business_today};
 use crate::web::contract::filter_shape;
@@ -141,7 +141,7 @@ pub async fn figures(request: HttpRequest, db: web::Data<Db>, remembered: web::D
                 ground => ground?,
             };
             let is_public = |definition: &&_| is_public(definition) && ground.reports(definition);
-            let found = computed::figures(conn, &ground, FIGURES.iter().filter(is_public), year)?;
+            let found = computed::figures(conn, &ground, FIGURES.iter().filter(is_public), Span::Year(year))?;
             Ok(PublicFigures {
                 year,
                 organization_code: Some(ground.organization.code.clone()),

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::db::{AnyConnection, Tree};
 use crate::error::Result;
-use crate::figures::{self, Figure, FigureValue, Ground, OrganizationBrief, SECTIONS};
+use crate::figures::{self, Figure, FigureValue, Ground, OrganizationBrief, SECTIONS, Span};
 use crate::policy::Scope;
 use crate::types::{Id, Instant};
 
@@ -43,8 +43,8 @@ pub fn compute(conn: &mut AnyConnection, scope: &Scope, tree: &Tree, asked: Opti
     let ground = Ground::of(conn, scope, tree, asked)?;
     let reported: Vec<_> = figures::FIGURES.iter().filter(|definition| ground.reports(definition)).collect();
     let before: Vec<FigureValue> =
-        reported.iter().map(|definition| figures::value(conn, &ground, definition, year - 1)).collect::<Result<_>>()?;
-    let now = figures::figures(conn, &ground, reported.iter().copied(), year)?;
+        reported.iter().map(|definition| figures::value(conn, &ground, definition, Span::Year(year - 1))).collect::<Result<_>>()?;
+    let now = figures::figures(conn, &ground, reported.iter().copied(), Span::Year(year))?;
     let mut sections: Vec<Section> =
         SECTIONS.iter().map(|(number, title_zh, title_en)| Section { number: *number, title_zh, title_en, figures: Vec::new() }).collect();
     for ((definition, figure), year_before) in reported.into_iter().zip(now).zip(before) {

@@ -5,7 +5,7 @@ use rust_xlsxwriter::{Color, Format, FormatAlign, Url, Workbook, Worksheet, Xlsx
 use super::annual::{AnnualReport, ReportedFigure, Section};
 use super::words;
 use crate::error::{Error, Language, Result};
-use crate::figures::{self, Definition, Figure, Holder};
+use crate::figures::{self, Definition, Figure, Holder, Span};
 use crate::types::{TextEnum, business_today};
 use crate::web::verbs;
 
@@ -170,7 +170,7 @@ fn definitions(sheet: &mut Worksheet, report: &AnnualReport, zh: bool, formats: 
 fn defined_as(definition: &Definition, year: i32, zh: bool) -> [String; 6] {
     let (kind_zh, kind_en) = definition.kind.label();
     let (of_zh, of_en) = verbs::named(definition.resource).map_or((definition.resource, definition.resource), |verbs| verbs.label());
-    let time = definition.time(year).map(|(name, value)| format!("{name}={value}"));
+    let time = definition.time(Span::Year(year)).into_iter().map(|(name, value)| format!("{name}={value}"));
     let filter: Vec<String> = definition.filter.iter().map(|(name, value)| format!("{name}={value}")).chain(time).collect();
     let holder = match (definition.holder, zh) {
         (Holder::All, true) => "本级及全部下级".to_owned(),

@@ -26,6 +26,7 @@ pub mod ledger_transactions;
 pub mod media_items;
 pub mod media_placements;
 pub mod memberships;
+pub mod monthly_returns;
 pub mod notice_objections;
 pub mod notifications;
 pub mod organizations;
@@ -37,6 +38,8 @@ pub mod placements;
 pub mod public_notices;
 pub mod publicity_assets;
 pub mod references;
+pub mod return_forms;
+pub mod return_rounds;
 pub mod role_grants;
 pub mod rules;
 pub mod service_records;
@@ -82,6 +85,9 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<media_placements::MediaPlacements>::new())),
         Box::leak(Box::new(Of::<trainings::Trainings>::new())),
         Box::leak(Box::new(Of::<inspections::Inspections>::new())),
+        Box::leak(Box::new(Of::<return_forms::ReturnForms>::new())),
+        Box::leak(Box::new(Of::<return_rounds::ReturnRounds>::new())),
+        Box::leak(Box::new(Of::<monthly_returns::MonthlyReturns>::new())),
         Box::leak(Box::new(Of::<circulars::Circulars>::new())),
         Box::leak(Box::new(Of::<targets::Targets>::new())),
         Box::leak(Box::new(Of::<hero_groups::HeroGroups>::new())),

@@ -124,6 +124,10 @@ pub struct WelfareBatchFilter {
     #[param(inline)]
     pub programme_kind: Option<Vec<ProgrammeKind>>,
     pub year: Option<i32>,
+    /// Begun on this day or later.
+    pub from: Option<NaiveDate>,
+    /// Begun on this day or earlier.
+    pub to: Option<NaiveDate>,
 }
 
 /// What a disbursement needs to know of its batch.
@@ -167,6 +171,12 @@ fn query(scope: &Scope, filter: &WelfareBatchFilter) -> t::BoxedQuery<'static, A
     }
     if let Some(year) = filter.year {
         query = query.filter(t::year.eq(year));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(t::starts_on.ge(from));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(t::starts_on.le(to));
     }
     query
 }

@@ -4,6 +4,7 @@ mod disclosure;
 mod id;
 mod identifier;
 mod instant;
+mod month;
 mod place;
 pub mod sql;
 mod text_enum;
@@ -15,6 +16,7 @@ pub use identifier::{
     normalize_id_number, normalize_phone,
 };
 pub use instant::{Instant, business_today};
+pub use month::Month;
 pub use place::Place;
 pub use text_enum::TextEnum;
 pub(crate) use text_enum::text_enum;

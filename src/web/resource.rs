@@ -1,5 +1,7 @@
 //! What a slice says about its records, so that the verbs of `verbs.rs` need to be written only once.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -338,6 +340,8 @@ pub struct Measured {
     pub records: i64,
     /// The organizations that hold the records.
     pub holders: Vec<Id>,
+    /// What it was made of.
+    pub groups: Groups,
 }
 
 /// Records that one organization holds: their number.
@@ -345,35 +349,84 @@ pub type Counted = (Id, i64);
 /// The same, of one precision: their number, how many tell the value, and its sum.
 pub type Summed = (Id, Precision, i64, i64, Option<i64>);
 
+/// What the database has made of the records, by the organization that holds them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Groups {
+    Counted(Measure, Vec<Counted>),
+    Summed(Vec<Summed>),
+}
+
+impl Groups {
+    /// The same of no records.
+    pub fn none(&self) -> Self {
+        match self {
+            Self::Counted(measure, _) => Self::Counted(*measure, Vec::new()),
+            Self::Summed(_) => Self::Summed(Vec::new()),
+        }
+    }
+
+    /// Parted by the organization above the holder, as `above` tells it; whoever has none above them is left out.
+    pub fn split(self, above: &HashMap<Id, Id>) -> HashMap<Id, Self> {
+        let mut parts: HashMap<Id, Self> = HashMap::new();
+        match self {
+            Self::Counted(measure, groups) => {
+                for group in groups {
+                    let Some(id) = above.get(&group.0) else { continue };
+                    if let Self::Counted(_, part) = parts.entry(*id).or_insert_with(|| Self::Counted(measure, Vec::new())) {
+                        part.push(group);
+                    }
+                }
+            }
+            Self::Summed(groups) => {
+                for group in groups {
+                    let Some(id) = above.get(&group.0) else { continue };
+                    if let Self::Summed(part) = parts.entry(*id).or_insert_with(|| Self::Summed(Vec::new())) {
+                        part.push(group);
+                    }
+                }
+            }
+        }
+        parts
+    }
+}
+
 impl Measured {
+    pub fn of(groups: Groups) -> Self {
+        match groups {
+            Groups::Counted(measure, groups) => Self::counted(measure, groups),
+            Groups::Summed(groups) => Self::summed(groups),
+        }
+    }
+
     /// What is there is there, so a count is exact and zero is zero.
     pub fn counted(measure: Measure, groups: Vec<Counted>) -> Self {
         let holders: Vec<Id> = groups.iter().map(|(holder, _)| *holder).collect();
         let records = groups.iter().map(|(_, records)| records).sum();
         let value = if measure == Measure::Organizations { i64::try_from(holders.len()).unwrap_or(i64::MAX) } else { records };
-        Self { value: Some(value), precision: Precision::Exact, records, holders }
+        Self { value: Some(value), precision: Precision::Exact, records, holders, groups: Groups::Counted(measure, groups) }
     }
 
     /// Unknown where no record tells; as precise as the least precise record that does; and where another doesn't
     /// tell, the sum is only what there is at least.
     pub fn summed(groups: Vec<Summed>) -> Self {
-        let mut all = Self { value: None, precision: Precision::Exact, records: 0, holders: Vec::new() };
+        let (mut value, mut precision, mut records, mut holders) = (None, Precision::Exact, 0, Vec::new());
         let mut untold = 0;
-        for (holder, precision, records, telling, sum) in groups {
-            all.records += records;
-            untold += records - telling;
+        let mut seen = HashSet::new();
+        for (holder, of, found, telling, sum) in &groups {
+            records += found;
+            untold += found - telling;
             if let Some(sum) = sum {
-                all.value = Some(all.value.unwrap_or_default() + sum);
-                all.precision = all.precision.weakest(precision);
+                value = Some(value.unwrap_or_default() + sum);
+                precision = precision.weakest(*of);
             }
-            if !all.holders.contains(&holder) {
-                all.holders.push(holder);
+            if seen.insert(*holder) {
+                holders.push(*holder);
             }
         }
-        if untold > 0 && all.value.is_some() {
-            all.precision = all.precision.weakest(Precision::AtLeast);
+        if untold > 0 && value.is_some() {
+            precision = precision.weakest(Precision::AtLeast);
         }
-        all
+        Self { value, precision, records, holders, groups: Groups::Summed(groups) }
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::error::{Fault, Says};
-use crate::types::{Instant, business_today, normalize_id_number, normalize_phone};
+use crate::types::{Instant, Month, business_today, normalize_id_number, normalize_phone};
 
 /// A schema with all its references put in place.
 #[derive(Debug, Clone)]
@@ -179,6 +179,13 @@ fn check_text(schema: &Value, text: &str, fault: &mut impl FnMut(&'static str, S
                 "invalid_instant",
                 "时间应写作 2022-06-17T09:00:00+08:00".into(),
                 "an instant is written 2022-06-17T09:00:00+08:00".into(),
+            );
+        }
+        Some("month") if text.parse::<Month>().is_err() => {
+            fault(
+                "invalid_month",
+                "月份应写作 2022-06（2000 至 2100 年）".into(),
+                "a month is written 2022-06, of the years 2000 to 2100".into(),
             );
         }
         Some("resident-id-number" | "mobile-number" | "bank-account-number") if text.contains('*') => {

@@ -1,0 +1,10 @@
+DROP INDEX circulars_number;
+DROP INDEX circulars_issued_by;
+ALTER TABLE circulars DROP COLUMN issued_by;
+ALTER TABLE circulars DROP COLUMN text;
+ALTER TABLE circulars DROP COLUMN generated_at;
+ALTER TABLE circulars DROP COLUMN facts;
+ALTER TABLE circulars DROP COLUMN to_month;
+ALTER TABLE circulars DROP COLUMN from_month;
+ALTER TABLE circulars DROP COLUMN form_key;
+ALTER TABLE circulars DROP COLUMN state;

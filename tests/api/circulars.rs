@@ -1,0 +1,148 @@
+//! Circulars on monthly returns: told by the service, written by people, issued under a number.
+
+use serde_json::{Value, json};
+use yiyong::policy::Role;
+
+use crate::hosts::{Answer, Client, on_each_database};
+use crate::monthly_returns::{FORMS, declare, done, form, of_month, opened, step};
+use crate::welfare::{made, organization};
+
+const CIRCULARS: &str = "/api/v1/circulars";
+const TEAMS: &str = "four_ones.volunteer_teams";
+
+fn at(circular: &Answer) -> String {
+    format!("{CIRCULARS}/{}", circular.id())
+}
+
+fn names(rows: &Value) -> Vec<(i64, &str, i64)> {
+    let rows = rows.as_array().expect("rows").iter();
+    rows.map(|row| {
+        (row["rank"].as_i64().expect("a rank"), row["county"]["code"].as_str().expect("a code"), row["value"].as_i64().expect("a value"))
+    })
+    .collect()
+}
+
+#[test]
+fn a_circular_tells_what_the_counties_handed_in() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let dengfeng = host.user("dengfeng", Role::Clerk, Some("zz-dengfeng"));
+        let gaoxin = host.user("gaoxin", Role::Clerk, Some("zz-gaoxin"));
+        let reviewer = host.user("reviewer", Role::Clerk, Some("zz"));
+        let leader = host.user("leader", Role::Leader, Some("zz"));
+        let form = form(&city, &json!({}));
+        let zz = organization(&city, "zz");
+        let draft = json!({"organization_id": zz, "subject": "four_ones", "title": "关于“四个一工程”推进情况的通报",
+                           "form_key": "four-ones", "from_month": "2022-05", "to_month": "2022-06"});
+        let hand_in = |county: &Client<'_>, month: &str, teams: i64| {
+            let it = of_month(county, month);
+            let cells = json!([{"figure": TEAMS, "declared": teams, "reason": "档案补录中"}]);
+            done(declare(county, &it, &cells));
+            done(step(county, &it, "submit", &json!({})));
+            done(step(&reviewer, &it, "accept", &json!({})));
+        };
+        let circular = made(reviewer.post(CIRCULARS, &draft));
+        assert_eq!(
+            (&circular.body["state"], &circular.body["year"], &circular.body["facts"]),
+            (&json!("draft"), &json!(2022), &Value::Null)
+        );
+        // Nothing was asked for, so there is nothing to tell; and what tells nothing isn't issued.
+        assert_eq!(reviewer.post(&format!("{}/generate", at(&circular)), &json!({})).code(), "conflict");
+        assert_eq!(leader.post(&format!("{}/issue", at(&circular)), &json!({"number": "郑义〔2022〕12号"})).code(), "step_not_allowed");
+
+        opened(&city, &form, "2022-05");
+        opened(&city, &form, "2022-06");
+        hand_in(&dengfeng, "2022-05", 10);
+        hand_in(&dengfeng, "2022-06", 22);
+        hand_in(&gaoxin, "2022-06", 30);
+        // What isn't accepted isn't told.
+        done(step(&gaoxin, &of_month(&gaoxin, "2022-05"), "submit", &json!({})));
+        let generated = done(reviewer.post(&format!("{}/generate", at(&circular)), &json!({})));
+        let facts = &generated.body["facts"];
+        assert_eq!(names(&facts["rankings"][0]["rows"]), [(1, "zz-gaoxin", 30), (2, "zz-dengfeng", 22)]);
+        assert_eq!((&facts["movements"][0]["before"], &facts["movements"][0]["after"]), (&json!(10), &json!(22)));
+        assert_eq!((&facts["handed_in"][0]["late"], &facts["handed_in"][1]["accepted"]), (&json!(2), &json!(1)));
+        let text = generated.body["text"].as_str().expect("a text");
+        assert!(text.contains("志愿者队伍：依次为高新区见义勇为协会（30支）、登封市见义勇为协会（22支）"), "{text}");
+        assert!(text.contains("逾期上报的有"), "{text}");
+
+        // Untouched, it follows; what people have written stays, beside facts that are told anew.
+        done(step(&reviewer, &of_month(&gaoxin, "2022-05"), "accept", &json!({})));
+        done(step(&gaoxin, &of_month(&gaoxin, "2022-06"), "amend", &json!({"reason": "重报"})));
+        let again = done(reviewer.post(&format!("{}/generate", at(&circular)), &json!({})));
+        // While it is amended, what was accepted before stands.
+        assert_eq!(names(&again.body["facts"]["rankings"][0]["rows"])[0], (1, "zz-gaoxin", 30));
+        let written = json!({"text": "各县市区协会：\n现将有关情况通报如下。"});
+        let edited = done(reviewer.patch(&at(&circular), again.header("ETag").expect("a version"), &written));
+        assert_eq!(edited.body["facts"], again.body["facts"]);
+        let gaoxin_june = of_month(&gaoxin, "2022-06");
+        let cells = json!([{"figure": TEAMS, "declared": 5, "reason": "重报"}]);
+        done(declare(&gaoxin, &gaoxin_june, &cells));
+        done(step(&gaoxin, &gaoxin_june, "submit", &json!({})));
+        done(step(&reviewer, &gaoxin_june, "accept", &json!({})));
+        let last = done(reviewer.post(&format!("{}/generate", at(&circular)), &json!({})));
+        assert_eq!(names(&last.body["facts"]["rankings"][0]["rows"])[0], (1, "zz-dengfeng", 22));
+        assert_eq!(last.body["text"], written["text"]);
+
+        // The clerk prepares, the leader issues; a number is given once.
+        let issue = format!("{}/issue", at(&circular));
+        let number = json!({"number": "郑义〔2022〕12号", "issued_on": "2022-07-20"});
+        assert_eq!(reviewer.post(&issue, &number).status, 403);
+        assert_eq!(leader.post(&issue, &json!({"number": "郑义2022-12"})).faults(), [("/number", "invalid_document_number")]);
+        assert_eq!(
+            leader.post(&issue, &json!({"number": "郑义〔2022〕12号", "issued_on": "2022-04-30"})).faults(),
+            [("/issued_on", "before_its_months")]
+        );
+        let recorded = json!({"organization_id": zz, "subject": "other", "year": 2022, "number": "郑义〔2022〕11号"});
+        assert_eq!(made(reviewer.post(CIRCULARS, &recorded)).body["state"], "issued");
+        assert_eq!(leader.post(&issue, &json!({"number": "郑义〔2022〕11号"})).faults(), [("/number", "number_taken")]);
+        // Only what is issued counts.
+        let figure = || city.get("/api/v1/figures/four_ones.review_circulars?year=2022").body["value"].clone();
+        assert_eq!(figure(), 0);
+        let issued = done(leader.post(&issue, &number));
+        assert_eq!((&issued.body["state"], &issued.body["issued_on"]), (&json!("issued"), &json!("2022-07-20")));
+        assert_eq!(figure(), 1);
+        assert_eq!(reviewer.patch(&at(&circular), issued.header("ETag").expect("a version"), &written).code(), "step_not_allowed");
+        assert_eq!(reviewer.post(&format!("{}/generate", at(&circular)), &json!({})).code(), "step_not_allowed");
+        done(leader.post(&format!("{}/archive", at(&circular)), &json!({})));
+        assert_eq!(figure(), 1);
+        // Records that come later change nothing in it.
+        done(step(&gaoxin, &gaoxin_june, "amend", &json!({"reason": "再报"})));
+        assert_eq!(reviewer.get(&at(&circular)).body["facts"], last.body["facts"]);
+        assert_eq!(host.user("elsewhere", Role::Clerk, Some("zz-gaoxin")).get(&at(&circular)).status, 404);
+    });
+}
+
+#[test]
+fn a_circular_is_on_months_of_a_form() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let zz = organization(&city, "zz");
+        form(&city, &json!({}));
+        let refused = |more: Value| -> Vec<(String, String)> {
+            let mut draft = json!({"organization_id": zz, "subject": "four_ones"});
+            draft.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
+            let answer = city.post(CIRCULARS, &draft);
+            assert_eq!(answer.status, 422, "{answer:?}");
+            answer.faults().into_iter().map(|(pointer, code)| (pointer.to_owned(), code.to_owned())).collect()
+        };
+        let one = |pointer: &str, code: &str| vec![(pointer.to_owned(), code.to_owned())];
+        assert_eq!(refused(json!({})), one("/year", "required"));
+        assert_eq!(refused(json!({"form_key": "four-ones"})), one("/to_month", "required"));
+        assert_eq!(refused(json!({"to_month": "2022-06"})), one("/form_key", "required"));
+        assert_eq!(
+            refused(json!({"form_key": "four-ones", "from_month": "2022-07", "to_month": "2022-06"})),
+            one("/from_month", "wrong_months")
+        );
+        assert_eq!(
+            refused(json!({"form_key": "four-ones", "from_month": "2021-06", "to_month": "2022-06"})),
+            one("/from_month", "wrong_months")
+        );
+        assert_eq!(refused(json!({"form_key": "other", "to_month": "2022-06"})), one("/form_key", "unknown_form"));
+        assert_eq!(
+            refused(json!({"form_key": "four-ones", "to_month": "2022-06", "number": "郑义〔2022〕1号"})),
+            one("/number", "given_when_issued")
+        );
+        assert_eq!(city.get(&format!("{FORMS}?key=four-ones&count=true")).body["total"], 1);
+    });
+}

@@ -166,6 +166,8 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(figures::catalogue_of)
         .service(figures::one)
         .service(reports::annual_report)
+        .service(resources::report_snapshots::document)
+        .service(resources::report_snapshots::changes)
         .service(imports::create)
         .service(imports::list)
         .service(imports::columns_of)

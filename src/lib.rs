@@ -65,6 +65,8 @@
 //! | 办结公示 | conclude | | 更正 | correct |
 //! | 微信绑定，绑定码 | binding, binding code | | 订阅消息，模板 | message, template |
 //! | 小程序码 | QR code | | 场景值 | scene |
+//! | 每月上报，上报表 | monthly return, return form | | 上报批次 | return round |
+//! | 上报数，记录算得数 | declared, computed | | 逾期，缺报 | late, missing |
 //! | 审计记录 | audit event | | 链环，检查点 | link, checkpoint |
 //! | 通知 | notification | | 事件推送，推送记录 | webhook, delivery |
 //!

@@ -216,12 +216,13 @@ pub fn allows(role: Role, area: Area, action: Action) -> bool {
         // Merging moves records of every kind, accounts among them; a title is taken from somebody.
         (W::OrgAdmin, R::People) => read || write || decide || matches!(action, A::Reveal | A::Dismiss | A::Merge | A::Undo),
         (W::OrgAdmin, R::Heroes) => read || write || files || action == A::Revoke,
-        (W::OrgAdmin, R::Welfare | R::Figures) => read,
+        (W::OrgAdmin | W::Leader | W::Clerk, R::Figures) => read || action == A::Create,
+        (W::OrgAdmin, R::Welfare) => read,
 
         (W::Leader, R::Work) => read || review || answer_for,
-        (W::Leader, R::Organizations | R::People | R::Publicity | R::Heroes | R::Welfare | R::Figures) => read,
+        (W::Leader, R::Organizations | R::People | R::Publicity | R::Heroes | R::Welfare) => read,
 
-        (W::Clerk, R::Organizations | R::Figures) => read,
+        (W::Clerk, R::Organizations) => read,
         (W::Clerk, R::Work) => read || write || prepare || review,
         (W::Clerk, R::Publicity | R::Welfare) => read || write,
         (W::Clerk, R::People) => read || write || decide || matches!(action, A::Reveal | A::Dismiss),

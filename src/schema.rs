@@ -1678,6 +1678,62 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    work_items (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        year -> Integer,
+        kind -> Text,
+        position -> Integer,
+        content -> Text,
+        owner_id -> Nullable<Uuid>,
+        due_on -> Nullable<Date>,
+        state -> Text,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    report_outlines (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        sections -> Text,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    report_snapshots (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        year -> Integer,
+        note -> Nullable<Text>,
+        report -> Text,
+        marks -> Text,
+        hash -> Text,
+        frozen_by -> Uuid,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
 diesel::joinable!(service_records -> volunteers (volunteer_id));
 diesel::joinable!(certificates -> volunteers (volunteer_id));
 diesel::joinable!(contact_changes -> persons (person_id));
@@ -1783,6 +1839,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     publicity_assets,
     rates,
     refresh_tokens,
+    report_outlines,
+    report_snapshots,
     return_forms,
     return_rounds,
     role_grants,
@@ -1808,5 +1866,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     service_records,
     welfare_batches,
     welfare_programmes,
+    work_items,
     workstations,
 );

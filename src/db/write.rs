@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use serde_json::Value;
 
 use super::pool::PATIENCE;
-use super::{AnyConnection, Db, each};
+use super::{AnyConnection, Db, Tree, each};
 use crate::audit;
 use crate::config::SecondApproval;
 use crate::error::{Code, Error, Result};
@@ -68,6 +68,8 @@ pub struct Tx<'a> {
     pub second_approval: SecondApproval,
     /// Where webhooks may point besides public addresses.
     pub networks: &'a Networks,
+    /// How much of the tree lies below whom.
+    pub tree: &'a Tree,
     pub now: Instant,
     pub actor_id: Option<Id>,
     request_id: &'a str,
@@ -382,6 +384,7 @@ fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut
         vault,
         second_approval: db.second_approval(),
         networks: db.networks(),
+        tree: db.tree(),
         now,
         actor_id: deed.actor_id,
         request_id: &deed.request_id,

@@ -1,10 +1,12 @@
 //! A definition over the records: the filter, the aggregate, and the address of the records behind it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
 use diesel::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::catalogue::{self, Definition, FIGURES, FigureKind, Holder, Span};
@@ -22,7 +24,7 @@ use crate::web::verbs::named;
 pub const HOLDERS_NAMED: usize = 50;
 
 /// An organization, in short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Queryable, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Queryable, ToSchema)]
 pub struct OrganizationBrief {
     pub id: Id,
     pub code: String,
@@ -31,26 +33,26 @@ pub struct OrganizationBrief {
 }
 
 /// Days from the first to the last, both of them in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Period {
     pub from_on: NaiveDate,
     pub to_on: NaiveDate,
 }
 
-/// A figure, computed now.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+/// A figure, as it was computed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Figure {
     #[schema(example = "four_ones.volunteer_teams")]
-    pub code: &'static str,
-    pub label_zh: &'static str,
-    pub label_en: &'static str,
+    pub code: Cow<'static, str>,
+    pub label_zh: Cow<'static, str>,
+    pub label_en: Cow<'static, str>,
     /// Null where nothing is known.
     pub value: Option<i64>,
     #[schema(example = "team")]
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
     /// The unit as it is written after the number.
     #[schema(example = "支")]
-    pub unit_zh: &'static str,
+    pub unit_zh: Cow<'static, str>,
     pub precision: Precision,
     pub kind: FigureKind,
     /// The day, of a stock.
@@ -124,10 +126,14 @@ impl Ground {
         }
     }
 
+    /// Whether it is one county, or what the counties have told together.
+    pub fn is_county(&self) -> bool {
+        matches!(self.kind, OrganizationKind::CountyAssociation | OrganizationKind::CountyCollective)
+    }
+
     /// Whether a definition belongs into a report on this organization: a county has no figures of the city's own.
     pub fn reports(&self, definition: &Definition) -> bool {
-        let has_city = !matches!(self.kind, OrganizationKind::CountyAssociation | OrganizationKind::CountyCollective);
-        self.subject(definition).is_some() && (definition.holder != Holder::City || has_city)
+        self.subject(definition).is_some() && (definition.holder != Holder::City || !self.is_county())
     }
 }
 
@@ -151,8 +157,36 @@ fn measured(conn: &mut AnyConnection, scope: &Scope, definition: &Definition, pa
     verbs.measure(conn, scope, filter, definition.measure)
 }
 
+/// The records behind a figure: how many they are, and a hash over their ids and versions, by which it is told whether they are the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RecordsMark {
+    /// Code of the figure.
+    #[schema(example = "four_ones.volunteer_teams")]
+    pub figure: String,
+    pub records: i64,
+    /// SHA-256 over id and version of each in the order of their ids, in hexadecimal digits.
+    #[schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub hash: String,
+}
+
+/// Marks the records behind a figure.
+pub fn mark(conn: &mut AnyConnection, ground: &Ground, definition: &Definition, span: Span) -> Result<RecordsMark> {
+    let subject = ground.subject(definition).ok_or_else(Error::not_found)?;
+    let verbs = named(definition.resource).ok_or_else(|| Error::internal("a figure without a resource"))?;
+    let filter = Pairs(parameters(definition, subject.id, span)).into_json(verbs.filter_shape())?;
+    let mut marks = verbs.marks(conn, &ground.scope, filter)?;
+    marks.sort_unstable();
+    let mut digest = Sha256::new();
+    for (id, version) in &marks {
+        digest.update(id.to_string());
+        digest.update(version.to_be_bytes());
+    }
+    let hash = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(RecordsMark { figure: definition.code.to_owned(), records: i64::try_from(marks.len()).unwrap_or(i64::MAX), hash })
+}
+
 /// A value and how well it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FigureValue {
     pub value: Option<i64>,
     pub precision: Precision,
@@ -205,12 +239,12 @@ fn figure(
     let stock = definition.kind == FigureKind::Stock;
     let days = span.days();
     Ok(Figure {
-        code: definition.code,
-        label_zh: definition.label_zh,
-        label_en: definition.label_en,
+        code: definition.code.into(),
+        label_zh: definition.label_zh.into(),
+        label_en: definition.label_en.into(),
         value: measured.value,
-        unit: definition.unit,
-        unit_zh: catalogue::unit(definition.unit).0,
+        unit: definition.unit.into(),
+        unit_zh: catalogue::unit(definition.unit).0.into(),
         precision: measured.precision,
         kind: definition.kind,
         as_at: days.filter(|_| stock).map(|(_, last)| last),

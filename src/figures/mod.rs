@@ -6,4 +6,7 @@ mod compute;
 
 pub use api::{catalogue_of, one};
 pub use catalogue::{Definition, FIGURES, FigureKind, Holder, SECTIONS, Span, named, unit};
-pub use compute::{Figure, FigureOfOne, FigureValue, Ground, OrganizationBrief, Period, figures, of_each, parameters, records_url, value};
+pub use compute::{
+    Figure, FigureOfOne, FigureValue, Ground, OrganizationBrief, Period, RecordsMark, figures, mark, of_each, parameters, records_url,
+    value,
+};

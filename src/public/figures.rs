@@ -1,6 +1,7 @@
 //! What the public is told in numbers: the figures of the catalogue, but for those of welfare. Of people who were helped the
 //! public learns by notices alone, in which a county's three children on a summer camp can't be counted out.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant as Clock};
@@ -30,18 +31,18 @@ const REMEMBERED: usize = 200;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PublicFigure {
     #[schema(example = "four_ones.volunteer_teams")]
-    pub code: &'static str,
-    pub label_zh: &'static str,
-    pub label_en: &'static str,
+    pub code: Cow<'static, str>,
+    pub label_zh: Cow<'static, str>,
+    pub label_en: Cow<'static, str>,
     /// Null where nothing is known.
     pub value: Option<i64>,
     #[schema(example = "team")]
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
     /// The unit as it is written after the number.
     #[schema(example = "支")]
-    pub unit_zh: &'static str,
+    pub unit_zh: Cow<'static, str>,
     #[schema(example = "teams")]
-    pub unit_en: &'static str,
+    pub unit_en: Cow<'static, str>,
     pub precision: Precision,
     pub kind: FigureKind,
     /// The day, of a stock.
@@ -57,9 +58,9 @@ impl From<Figure> for PublicFigure {
             label_zh: figure.label_zh,
             label_en: figure.label_en,
             value: figure.value,
+            unit_en: computed::unit(&figure.unit).1.into(),
             unit: figure.unit,
             unit_zh: figure.unit_zh,
-            unit_en: computed::unit(figure.unit).1,
             precision: figure.precision,
             kind: figure.kind,
             as_at: figure.as_at,

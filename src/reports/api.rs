@@ -45,7 +45,8 @@ const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessing
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 impl ReportForm {
-    fn of(request: &HttpRequest) -> Result<Self> {
+    /// The form that a caller accepts.
+    pub fn of(request: &HttpRequest) -> Result<Self> {
         Ok(match accept::preferred(request.headers(), &["application/json", MARKDOWN, DOCX, XLSX])? {
             MARKDOWN => Self::Markdown,
             DOCX => Self::Docx,
@@ -84,9 +85,14 @@ pub async fn annual_report(
     let form = query.format.map_or_else(|| ReportForm::of(&request), Ok)?;
     let tree = db.tree().clone();
     let report = db.read(move |conn| annual::compute(conn, &scope, &tree, query.organization_id, year)).await?;
+    answer(&db, &facts, report, form, caller.language).await
+}
+
+/// A report in the form that was asked for.
+pub async fn answer(db: &Db, facts: &Facts, report: AnnualReport, form: ReportForm, language: Language) -> Result<HttpResponse> {
     let mut response = HttpResponse::Ok();
     response.insert_header((header::VARY, "Accept, Accept-Language"));
-    let (base, language) = (facts.public_url.clone(), caller.language);
+    let base = facts.public_url.clone();
     let name = if language == Language::Zh { &report.title_zh } else { &report.title_en };
     let named = |ending: &str| attached(&format!("{name}.{ending}"));
     match form {

@@ -69,11 +69,21 @@ pub fn render(report: &AnnualReport, base: &str, language: Language) -> Result<V
         .add_paragraph(paragraph())
         .add_paragraph(indented().add_run(run(words::preface(report.year - 1, day, zh))));
     for section in &report.sections {
-        let heading = format!("{}{}", words::numbered(section.number, zh), if zh { section.title_zh } else { section.title_en });
+        let heading = format!("{}{}", words::numbered(section.number, zh), if zh { &section.title_zh } else { &section.title_en });
         let heading = Run::new().add_text(heading).size(NUMBER_3).fonts(font(CHAPTER));
         document = document.add_paragraph(indented().keep_next(true).outline_lvl(0).add_run(heading));
         for (i, reported) in section.figures.iter().enumerate() {
             document = document.add_paragraph(line(i + 1, reported, base, zh));
+        }
+    }
+    let parts = [(words::problems(zh), &report.problems), (words::plans(zh), &report.plans)];
+    let numbers = report.sections.len() + 1..;
+    for ((title, items), number) in parts.into_iter().filter(|(_, items)| !items.is_empty()).zip(numbers) {
+        let title = format!("{}{title}", words::numbered(u8::try_from(number).unwrap_or(u8::MAX), zh));
+        let title = Run::new().add_text(title).size(NUMBER_3).fonts(font(CHAPTER));
+        document = document.add_paragraph(indented().keep_next(true).outline_lvl(0).add_run(title));
+        for (n, item) in (1..).zip(items) {
+            document = document.add_paragraph(indented().add_run(run(format!("{n}. {}", item.content))));
         }
     }
     // The signature: to the right, four characters from the edge.
@@ -92,12 +102,16 @@ pub fn render(report: &AnnualReport, base: &str, language: Language) -> Result<V
 fn line(n: usize, reported: &ReportedFigure, base: &str, zh: bool) -> Paragraph {
     let figure = &reported.figure;
     let here = FigureValue { value: figure.value, precision: figure.precision };
-    let (label, colon) = if zh { (figure.label_zh, "：") } else { (figure.label_en, ": ") };
+    let (label, colon) = if zh { (&figure.label_zh, "：") } else { (&figure.label_en, ": ") };
     let link = Hyperlink::new(format!("{base}{}", figure.records_url), HyperlinkType::External)
         .add_run(run(words::written(here, figure, zh)).color("1F4E79").underline("single"));
     let before = words::written(reported.year_before, figure, zh);
+    let declared = words::declared(reported, zh).unwrap_or_default();
     let names = words::holders(figure).join(words::between(zh));
     let names = if names.is_empty() { names } else { format!("{colon}{names}") };
     let (open, close, stop) = if zh { ("（", "）", "。") } else { (" (", ")", ".") };
-    indented().add_run(run(format!("{n}. {label}{colon}"))).add_hyperlink(link).add_run(run(format!("{open}{before}{close}{names}{stop}")))
+    indented()
+        .add_run(run(format!("{n}. {label}{colon}")))
+        .add_hyperlink(link)
+        .add_run(run(format!("{open}{before}{declared}{close}{names}{stop}")))
 }

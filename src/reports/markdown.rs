@@ -13,10 +13,19 @@ pub fn render(report: &AnnualReport, base: &str, language: Language) -> String {
     let title = plain(if zh { &report.title_zh } else { &report.title_en });
     let mut text = format!("# {title}\n\n> {}\n", words::preface(report.year - 1, day, zh));
     for section in &report.sections {
-        let title = if zh { section.title_zh } else { section.title_en };
+        let title = if zh { &section.title_zh } else { &section.title_en };
         text.push_str(&format!("\n## {}{title}\n\n", words::numbered(section.number, zh)));
         for reported in &section.figures {
             text.push_str(&line(reported, base, zh));
+        }
+    }
+    let numbers = report.sections.len()..;
+    let parts = [(words::problems(zh), &report.problems), (words::plans(zh), &report.plans)];
+    for ((title, items), number) in parts.into_iter().filter(|(_, items)| !items.is_empty()).zip(numbers) {
+        let number = u8::try_from(number + 1).unwrap_or(u8::MAX);
+        text.push_str(&format!("\n## {}{title}\n\n", words::numbered(number, zh)));
+        for (n, item) in (1..).zip(items) {
+            text.push_str(&format!("{n}. {}\n", plain(&item.content)));
         }
     }
     text
@@ -28,9 +37,14 @@ fn line(reported: &ReportedFigure, base: &str, zh: bool) -> String {
     let shown = words::written(here, figure, zh);
     let linked = format!("[{shown}]({base}{})", figure.records_url);
     let before = words::written(reported.year_before, figure, zh);
-    let label = plain(if zh { figure.label_zh } else { figure.label_en });
+    let label = plain(if zh { &figure.label_zh } else { &figure.label_en });
     let holders = holders(figure, zh);
-    if zh { format!("- {label}：{linked}（{before}）{holders}\n") } else { format!("- {label}: {linked} ({before}){holders}\n") }
+    let declared = words::declared(reported, zh).unwrap_or_default();
+    if zh {
+        format!("- {label}：{linked}（{before}{declared}）{holders}\n")
+    } else {
+        format!("- {label}: {linked} ({before}{declared}){holders}\n")
+    }
 }
 
 /// Who holds the records, after a colon.

@@ -1,11 +1,12 @@
 //! Reports: figures set into documents, in the association's own order of chapters.
 
-mod annual;
+pub mod annual;
 mod api;
+mod declared;
 mod docx;
 mod markdown;
 mod words;
 mod xlsx;
 
 pub use annual::AnnualReport;
-pub use api::annual_report;
+pub use api::{ReportForm, annual_report, answer};

@@ -1,5 +1,6 @@
 //! How a figure is put into words, the same in every form of a report.
 
+use super::annual::ReportedFigure;
 use crate::figures::{Figure, FigureValue, unit};
 use crate::types::Precision;
 
@@ -38,6 +39,24 @@ pub fn holders(figure: &Figure) -> Vec<&str> {
     figure.holders.iter().map(|holder| holder.short_name.as_deref().unwrap_or(&holder.name)).collect()
 }
 
+/// What the counties have declared, where that is another number than the records say.
+pub fn declared(reported: &ReportedFigure, zh: bool) -> Option<String> {
+    let value = FigureValue { value: reported.declared, precision: reported.declared_precision.unwrap_or(Precision::Exact) };
+    reported.differs().then(|| {
+        let said = written(value, &reported.figure, zh);
+        if zh { format!("；上报 {said}") } else { format!("; declared: {said}") }
+    })
+}
+
+/// The titles of what stands after the chapters.
+pub fn problems(zh: bool) -> &'static str {
+    if zh { "存在的问题" } else { "Problems" }
+}
+
+pub fn plans(zh: bool) -> &'static str {
+    if zh { "下一步工作" } else { "What comes next" }
+}
+
 /// What stands between names.
 pub fn between(zh: bool) -> &'static str {
     if zh { "、" } else { ", " }
@@ -46,7 +65,7 @@ pub fn between(zh: bool) -> &'static str {
 /// A number as people write it: `162 支`, `1,200 余人次`, `约 18,000 块`, `322.4 万元`.
 pub fn written(value: FigureValue, figure: &Figure, zh: bool) -> String {
     let Some(number) = value.value else { return if zh { "未掌握".into() } else { "not known".into() } };
-    let (digits, unit) = match (figure.unit, zh) {
+    let (digits, unit) = match (figure.unit.as_ref(), zh) {
         ("fen", true) if number >= 1_000_000 => (scaled(number, 6), "万元"),
         ("fen", true) => (scaled(number, 2), "元"),
         ("fen", false) => (scaled(number, 2), "yuan"),

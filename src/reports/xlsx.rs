@@ -5,9 +5,8 @@ use rust_xlsxwriter::{Color, Format, FormatAlign, Url, Workbook, Worksheet, Xlsx
 use super::annual::{AnnualReport, ReportedFigure, Section};
 use super::words;
 use crate::error::{Error, Language, Result};
-use crate::figures::{self, Definition, Figure, Holder, Span};
+use crate::figures::{self, Figure};
 use crate::types::{TextEnum, business_today};
-use crate::web::verbs;
 
 struct Formats {
     title: Format,
@@ -46,6 +45,9 @@ fn workbook(report: &AnnualReport, base: &str, zh: bool) -> Result<Vec<u8>, Xlsx
         chapter(sheet, report, section, base, zh, &formats)?;
     }
     let sheet = book.add_worksheet();
+    sheet.set_name(if zh { "上报对照" } else { "Differences" })?;
+    differences(sheet, report, zh, &formats)?;
+    let sheet = book.add_worksheet();
     sheet.set_name(if zh { "指标定义" } else { "Definitions" })?;
     definitions(sheet, report, zh, &formats)?;
     book.save_to_buffer()
@@ -53,7 +55,7 @@ fn workbook(report: &AnnualReport, base: &str, zh: bool) -> Result<Vec<u8>, Xlsx
 
 /// The chapter's title, without the marks that no sheet may have in its name, and no longer than those may be.
 fn sheet_name(section: &Section, zh: bool) -> String {
-    let title = format!("{}{}", words::numbered(section.number, zh), if zh { section.title_zh } else { section.title_en });
+    let title = format!("{}{}", words::numbered(section.number, zh), if zh { &section.title_zh } else { &section.title_en });
     title.chars().filter(|c| !"[]:*?/\\'".contains(*c)).take(31).collect()
 }
 
@@ -70,7 +72,7 @@ fn headed(sheet: &mut Worksheet, row: u32, heads: &[(&str, f64)], formats: &Form
 fn number(sheet: &mut Worksheet, row: u32, column: u16, value: Option<i64>, figure: &Figure, formats: &Formats) -> Result<(), XlsxError> {
     // Whole numbers below 2^53, and amounts in yuan to the fen, are what a cell can hold.
     let Some(value) = value else { return Ok(()) };
-    match figure.unit {
+    match figure.unit.as_ref() {
         "fen" => sheet.write_number_with_format(row, column, value as f64 / 100.0, &formats.money)?,
         _ => sheet.write_number_with_format(row, column, value as f64, &formats.whole)?,
     };
@@ -113,14 +115,14 @@ fn chapter(
     };
     headed(sheet, 2, &heads, formats)?;
     for (row, reported) in (3_u32..).zip(&section.figures) {
-        let ReportedFigure { figure, year_before } = reported;
-        let unit = match (figure.unit, zh) {
+        let ReportedFigure { figure, year_before, .. } = reported;
+        let unit = match (figure.unit.as_ref(), zh) {
             ("fen", true) => "元",
             ("fen", false) => "yuan",
-            (_, true) => figure.unit_zh,
+            (_, true) => &figure.unit_zh,
             (code, false) => figures::unit(code).1,
         };
-        sheet.write_string_with_format(row, 0, if zh { figure.label_zh } else { figure.label_en }, &formats.text)?;
+        sheet.write_string_with_format(row, 0, if zh { &*figure.label_zh } else { &*figure.label_en }, &formats.text)?;
         number(sheet, row, 1, figure.value, figure, formats)?;
         number(sheet, row, 2, year_before.value, figure, formats)?;
         sheet.write_string_with_format(row, 3, unit, &formats.text)?;
@@ -129,7 +131,7 @@ fn chapter(
         let link = Url::new(format!("{base}{}", figure.records_url)).set_text(figure.records.to_string());
         sheet.write_url_with_format(row, 5, link, &formats.link)?;
         sheet.write_string_with_format(row, 6, held_by(figure, zh), &formats.text)?;
-        sheet.write_string_with_format(row, 7, figure.code, &formats.text)?;
+        sheet.write_string_with_format(row, 7, figure.code.as_ref(), &formats.text)?;
     }
     Ok(())
 }
@@ -157,36 +159,56 @@ fn definitions(sheet: &mut Worksheet, report: &AnnualReport, zh: bool, formats: 
         [("Code", 44.0), ("Figure", 44.0), ("Kind", 12.0), ("Records", 20.0), ("Filter", 48.0), ("Of whom", 30.0)]
     };
     headed(sheet, 2, &heads, formats)?;
-    let reported = report.sections.iter().flat_map(|section| &section.figures);
-    let defined = reported.filter_map(|reported| figures::named(reported.figure.code));
-    for (row, definition) in (3_u32..).zip(defined) {
-        for (column, text) in (0_u16..).zip(defined_as(definition, report.year, zh)) {
+    for (row, defined) in (3_u32..).zip(&report.definitions) {
+        let (kind_zh, kind_en) = defined.kind.label();
+        let texts = if zh {
+            [&*defined.code, &defined.label_zh, kind_zh, &defined.resource_zh, &defined.filter, &defined.holder_zh]
+        } else {
+            [&*defined.code, &defined.label_en, kind_en, &defined.resource_en, &defined.filter, &defined.holder_en]
+        };
+        for (column, text) in (0_u16..).zip(texts) {
             sheet.write_string_with_format(row, column, text, &formats.text)?;
         }
     }
     Ok(())
 }
 
-fn defined_as(definition: &Definition, year: i32, zh: bool) -> [String; 6] {
-    let (kind_zh, kind_en) = definition.kind.label();
-    let (of_zh, of_en) = verbs::named(definition.resource).map_or((definition.resource, definition.resource), |verbs| verbs.label());
-    let time = definition.time(Span::Year(year)).into_iter().map(|(name, value)| format!("{name}={value}"));
-    let filter: Vec<String> = definition.filter.iter().map(|(name, value)| format!("{name}={value}")).chain(time).collect();
-    let holder = match (definition.holder, zh) {
-        (Holder::All, true) => "本级及全部下级".to_owned(),
-        (Holder::All, false) => "the organization and all below it".to_owned(),
-        (Holder::City, true) => "市协会本级".to_owned(),
-        (Holder::City, false) => "the city association itself".to_owned(),
-        (Holder::Counties, true) => "县市区协会".to_owned(),
-        (Holder::Counties, false) => "the county associations".to_owned(),
-        (Holder::Part(code), _) => code.to_owned(),
+/// Where the counties have declared another number than the records say, and why.
+fn differences(sheet: &mut Worksheet, report: &AnnualReport, zh: bool, formats: &Formats) -> Result<(), XlsxError> {
+    let said = if zh {
+        "各县市区协会每月上报并经审核通过的数字，与由记录算得的数字对照：时点数取最后一个已上报的月份，时期数为各月之和。只列上报过的指标。"
+    } else {
+        "What the counties have declared every month and was accepted, beside what the records say: of a stock the last month declared, of a \
+         flow the sum of the months. Only figures that were declared."
     };
-    [
-        definition.code.to_owned(),
-        if zh { definition.label_zh } else { definition.label_en }.to_owned(),
-        if zh { kind_zh } else { kind_en }.to_owned(),
-        if zh { of_zh } else { of_en }.to_owned(),
-        filter.join("&"),
-        holder,
-    ]
+    sheet.write_string_with_format(0, 0, said, &formats.text)?;
+    sheet.merge_range(0, 0, 0, 6, said, &formats.text)?;
+    sheet.set_row_height(0, 48)?;
+    let heads: [(&str, f64); 7] = if zh {
+        [("指标", 36.0), ("上报", 16.0), ("记录算得", 16.0), ("相差", 16.0), ("上报份数", 12.0), ("说明", 60.0), ("代码", 44.0)]
+    } else {
+        [
+            ("Figure", 44.0),
+            ("Declared", 16.0),
+            ("Computed", 16.0),
+            ("Difference", 16.0),
+            ("Returns", 12.0),
+            ("Reasons", 60.0),
+            ("Code", 44.0),
+        ]
+    };
+    headed(sheet, 2, &heads, formats)?;
+    let declared = report.sections.iter().flat_map(|section| &section.figures).filter(|reported| reported.declared.is_some());
+    for (row, reported) in (3_u32..).zip(declared) {
+        let figure = &reported.figure;
+        sheet.write_string_with_format(row, 0, if zh { &*figure.label_zh } else { &*figure.label_en }, &formats.text)?;
+        number(sheet, row, 1, reported.declared, figure, formats)?;
+        number(sheet, row, 2, figure.value, figure, formats)?;
+        let apart = reported.declared.zip(figure.value).map(|(declared, computed)| declared.saturating_sub(computed));
+        number(sheet, row, 3, apart, figure, formats)?;
+        number(sheet, row, 4, Some(reported.declared_returns), &Figure { unit: "unit".into(), ..figure.clone() }, formats)?;
+        sheet.write_string_with_format(row, 5, reported.difference_reason.as_deref().unwrap_or_default(), &formats.text)?;
+        sheet.write_string_with_format(row, 6, figure.code.as_ref(), &formats.text)?;
+    }
+    Ok(())
 }

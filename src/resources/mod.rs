@@ -38,6 +38,8 @@ pub mod placements;
 pub mod public_notices;
 pub mod publicity_assets;
 pub mod references;
+pub mod report_outlines;
+pub mod report_snapshots;
 pub mod return_forms;
 pub mod return_rounds;
 pub mod role_grants;
@@ -55,6 +57,7 @@ pub mod webhook_deliveries;
 pub mod webhooks;
 pub mod welfare_batches;
 pub mod welfare_programmes;
+pub mod work_items;
 pub mod workstations;
 
 use crate::web::verbs::{Of, Verbs};
@@ -89,6 +92,9 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<return_rounds::ReturnRounds>::new())),
         Box::leak(Box::new(Of::<monthly_returns::MonthlyReturns>::new())),
         Box::leak(Box::new(Of::<circulars::Circulars>::new())),
+        Box::leak(Box::new(Of::<work_items::WorkItems>::new())),
+        Box::leak(Box::new(Of::<report_outlines::ReportOutlines>::new())),
+        Box::leak(Box::new(Of::<report_snapshots::ReportSnapshots>::new())),
         Box::leak(Box::new(Of::<targets::Targets>::new())),
         Box::leak(Box::new(Of::<hero_groups::HeroGroups>::new())),
         Box::leak(Box::new(Of::<heroes::Heroes>::new())),

@@ -10,7 +10,7 @@ use validator::Validate;
 
 use super::{Sort, Window, shape::Shape};
 use crate::db::{AnyConnection, Tx};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::policy::{Action, Area, Scope};
 use crate::types::{Id, Precision, text_enum};
 
@@ -58,6 +58,11 @@ pub trait Resource: Sized + 'static {
 
     /// The versions of those of the ids that exist, for the service itself: it has written them.
     fn versions(conn: &mut AnyConnection, ids: &[Id]) -> Result<Vec<(Id, i32)>>;
+
+    /// Ids and versions of all filtered records: whether they are still the same is told by these. Of what no figure counts it isn't asked.
+    fn marks(_: &mut AnyConnection, _: &Scope, _: &Self::Filter) -> Result<Vec<(Id, i32)>> {
+        Err(Error::internal(format_args!("no figure counts {}", Self::NAME)))
+    }
 
     /// Writes new records and returns them in the same order. Faults carry pointers that begin with the draft's
     /// index: `/0/team_id`. Checks that whatever a draft refers to is in scope.
@@ -185,6 +190,15 @@ macro_rules! reads {
                 $table::table.filter($table::id.eq_any(ids.to_vec())).select($table::id).load(conn)?;
             Ok(known.into_iter().map(|id| (id, 1)).collect())
         }
+
+        fn marks(
+            conn: &mut $crate::db::AnyConnection,
+            scope: &$crate::policy::Scope,
+            filter: &Self::Filter,
+        ) -> $crate::error::Result<Vec<($crate::types::Id, i32)>> {
+            let all: Vec<$crate::types::Id> = query(scope, filter).select($table::id).load(conn)?;
+            Ok(all.into_iter().map(|id| (id, 1)).collect())
+        }
     };
     (@shown $table:ident, $row:ident => $shown:ident) => {
         fn page(
@@ -214,6 +228,14 @@ macro_rules! reads {
             ids: &[$crate::types::Id],
         ) -> $crate::error::Result<Vec<($crate::types::Id, i32)>> {
             Ok($table::table.filter($table::id.eq_any(ids.to_vec())).select(($table::id, $table::version)).load(conn)?)
+        }
+
+        fn marks(
+            conn: &mut $crate::db::AnyConnection,
+            scope: &$crate::policy::Scope,
+            filter: &Self::Filter,
+        ) -> $crate::error::Result<Vec<($crate::types::Id, i32)>> {
+            Ok(query(scope, filter).select(($table::id, $table::version)).load(conn)?)
         }
     };
     (@all $table:ident) => {

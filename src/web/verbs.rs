@@ -87,6 +87,8 @@ pub trait Verbs: Send + Sync {
     fn delete(&self, tx: &mut Tx<'_>, scope: &Scope, id: Id, version: Option<i32>) -> Result<()>;
     fn step(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, call: &StepCall) -> Result<Shown>;
     fn measure(&self, conn: &mut AnyConnection, scope: &Scope, filter: Value, measure: Measure) -> Result<Measured>;
+    /// Ids and versions of all records of a filter.
+    fn marks(&self, conn: &mut AnyConnection, scope: &Scope, filter: Value) -> Result<Vec<(Id, i32)>>;
     /// Those in scope, and those that organizations above share with it.
     fn ids_by_code(&self, conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>>;
     /// Those in scope, and those that organizations above share with it.
@@ -590,6 +592,11 @@ impl<R: Resource> Verbs for Of<R> {
     fn measure(&self, conn: &mut AnyConnection, scope: &Scope, filter: Value, measure: Measure) -> Result<Measured> {
         let filter: R::Filter = serde_json::from_value(filter).map_err(Error::internal)?;
         R::measure(conn, scope, &filter, measure)
+    }
+
+    fn marks(&self, conn: &mut AnyConnection, scope: &Scope, filter: Value) -> Result<Vec<(Id, i32)>> {
+        let filter: R::Filter = serde_json::from_value(filter).map_err(Error::internal)?;
+        R::marks(conn, scope, &filter)
     }
 
     fn ids_by_code(&self, conn: &mut AnyConnection, scope: &Scope, codes: &[String]) -> Result<Vec<(String, Id)>> {

@@ -2,6 +2,7 @@
 //!
 //! Every test runs on SQLite, and on PostgreSQL too where one is found or `TEST_DATABASE_URL` names one.
 
+mod annual_reports;
 mod appointments;
 mod attachments;
 mod audit;

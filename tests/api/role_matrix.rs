@@ -64,6 +64,11 @@ impl Samples {
                 "audit_events" => samples.plant_event(&platform),
                 "bank_transfers" => samples.plant_transfer(host, &importer),
                 "notice_objections" => samples.publish_notice(host),
+                "return_rounds" => {
+                    let form = format!("{}/{}/publish", address("return_forms"), samples.id("return_forms"));
+                    assert_eq!(city.post(&form, &json!({})).status, 200);
+                }
+                "monthly_returns" => samples.find_return(&city),
                 "webhook_deliveries" => samples.plant_delivery(&platform),
                 _ => {}
             }
@@ -169,6 +174,14 @@ impl Samples {
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
+    /// The county's return, made when its round is opened.
+    fn find_return(&mut self, city: &Client<'_>) {
+        let found = || city.get(&format!("{}?month=2022-06", address("monthly_returns"))).body["items"][0]["id"].clone();
+        crate::webhooks::until("the return is there", || found().is_string());
+        let draft = json!({"organization_id": self.id("organizations"), "round_id": self.id("return_rounds")});
+        self.0.insert("monthly_returns", (found().as_str().expect("an id").to_owned(), draft));
+    }
+
     /// Somebody with the name of the sample person.
     fn plant_person(&self, importer: &Client<'_>, code: &str) -> String {
         let mut draft = self.0["persons"].1.clone();
@@ -214,6 +227,7 @@ impl Samples {
                 ("title", _) if verbs.name() == "public_notices" => json!("公示"),
                 ("url", _) if verbs.name() == "webhooks" => json!("https://office.example.cn/yiyong"),
                 ("event_types", _) => json!(["*"]),
+                ("figures", _) => json!(["four_ones.volunteers"]),
                 ("received_on", _) => json!(business_today(Instant::now())),
                 ("from_on" | "to_on", _) if verbs.name() == "certificates" => json!(business_today(Instant::now())),
                 ("username", _) => json!("sample"),
@@ -239,6 +253,7 @@ fn sample_of(property: &Value) -> Value {
     match (property["type"].as_str(), property["format"].as_str()) {
         (Some("integer"), _) => json!(1),
         (_, Some("date")) => json!("2022-06-17"),
+        (_, Some("month")) => json!("2022-06"),
         _ => json!("样本"),
     }
 }
@@ -253,7 +268,7 @@ fn step_body(resource: &str, action: &str, samples: &Samples) -> Value {
         "move" => json!({"parent_id": samples.id("organizations")}),
         "advance" => json!({"stage": "completed", "effective_on": "2022-06-17"}),
         "retract" => json!({"effective_on": "2022-06-17"}),
-        "return" | "reject" | "cancel" => json!({"reason": "核对"}),
+        "return" | "reject" | "cancel" | "amend" => json!({"reason": "核对"}),
         "reverse" if resource == "disbursements" => json!({"reason": "核对", "reversed_on": "2022-06-17"}),
         "reverse" => json!({"reason": "核对"}),
         "pay" => json!({"paid_on": "2022-06-17"}),
@@ -263,6 +278,7 @@ fn step_body(resource: &str, action: &str, samples: &Samples) -> Value {
         "revoke" => json!({"reason": "核对", "document_number": "郑义〔2022〕8号", "revoked_on": "2022-06-17"}),
         "withdraw" if resource == "public_notices" => json!({"reason": "核对"}),
         "correct" => json!({"note": "核对"}),
+        "issue" => json!({"number": "郑义〔2022〕9号"}),
         "answer" => json!({"outcome": "dismissed", "answer": "已核对"}),
         "withdraw" => json!({"reason": "核对", "withdrawn_on": "2022-06-17"}),
         "merge" => json!({"into_id": samples.id("persons"), "reason": "核对"}),

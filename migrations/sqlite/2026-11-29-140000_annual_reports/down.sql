@@ -1,0 +1,3 @@
+DROP TABLE report_snapshots;
+DROP TABLE report_outlines;
+DROP TABLE work_items;

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 /// How deep a sample goes; what lies deeper is left empty.
-const DEPTH: usize = 8;
+const DEPTH: usize = 10;
 
 /// What stands in members of these names, where the schema gives no example.
 const BY_NAME: &[(&str, &str)] = &[
@@ -21,6 +21,7 @@ const BY_NAME: &[(&str, &str)] = &[
     ("benefit", "升学加 10 分"),
     ("binding_ticket", "3f2a9e4b1c08d5f7"),
     ("caption", "揭牌仪式"),
+    ("changes_url", "/api/v1/volunteer-teams?updated_since=2023-01-10T09%3A00%3A00%2B08%3A00"),
     ("client_secret", "四月的风吹过金水河边的柳树，也吹过嵩山脚下的麦田与少林寺前的银杏树"),
     ("code", "zz-dengfeng-001"),
     ("column", "name"),
@@ -34,8 +35,11 @@ const BY_NAME: &[(&str, &str)] = &[
     ("division_code", "410185"),
     ("donor", "郑州市热心企业"),
     ("event_types", "disbursements.pay"),
+    ("figure", "four_ones.volunteer_teams"),
+    ("figures", "four_ones.volunteer_teams"),
     ("file_name", "volunteers.csv"),
     ("findings", "台账齐全"),
+    ("form_title", "“四个一工程”月报表"),
     ("giver_name", "王芳"),
     ("giver_relation", "配偶"),
     ("headers_zh", "姓名"),
@@ -54,16 +58,20 @@ const BY_NAME: &[(&str, &str)] = &[
     ("label_zh", "建成的宣传阵地"),
     ("mapping_name", "民政局名册"),
     ("message", "请填写名称"),
+    ("message_en", "16 the month before, 30 now: more than 50% of change"),
+    ("message_zh", "上月 16，本月 30，变化超过 50%"),
     ("name", "登封市崇高路工作站"),
     ("new_password", "四月的风吹过金水河边的柳树"),
     ("next_cursor", "eyJpIjoiMDE5MzZhM2MiLCJjIjoiIiwiYiI6IngifQ"),
     ("note", "每周三值班"),
     ("number", "郑见协〔2022〕3号"),
+    ("objection", "比上月少了一半，请核对"),
     ("objector", "王芳"),
     ("organization_code", "zz-dengfeng"),
     ("organization_name", "登封市见义勇为协会"),
     ("outlet", "郑州日报"),
     ("page", "pages/service/index"),
+    ("parts", "four_ones.volunteers"),
     ("password", "四月的风吹过金水河边的柳树"),
     ("phone", "13800138000"),
     ("phone_code", "e31968a7f94cc5ee25fafc2aef2773f0bb8c3937b22520eb8ee345274d00c144"),
@@ -76,6 +84,8 @@ const BY_NAME: &[(&str, &str)] = &[
     ("refresh_token", "kQ7mX2vR9tB4nL6sW1pZ8c"),
     ("request_id", "0193d1b2c3d47a5f8e9b0c1d2e3f4a5b"),
     ("resource", "volunteers"),
+    ("resource_en", "volunteer team"),
+    ("resource_zh", "志愿者队伍"),
     ("revocation_reason", "事迹不实"),
     ("says_en", "the link's hash is not what its row makes it"),
     ("says_zh", "链上的哈希与该行不符"),
@@ -87,6 +97,7 @@ const BY_NAME: &[(&str, &str)] = &[
     ("summary", "巡查辖区阵地"),
     ("sync_token", "eyJzIjo0NzExfQ"),
     ("template_id", "tmpl-3f2a9e4b1c08"),
+    ("text", "现将 2022 年 6 月推进情况通报如下。"),
     ("thumbnail", "/api/v1/attachment-links/01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08/thumbnail"),
     ("title", "郑州市见义勇为事迹"),
     ("title_en", "The year's work"),
@@ -95,6 +106,7 @@ const BY_NAME: &[(&str, &str)] = &[
     ("topics", "四个一建设"),
     ("type", "/problems/validation_failed"),
     ("unit", "team"),
+    ("unit_zh", "支"),
     ("url", "https://register.example.cn/hooks/yiyong"),
     ("username", "wang.fang"),
     ("withdrawal_reason", "本人要求"),

@@ -234,3 +234,68 @@ fn shape(client: &Client<'_>, path: &str, format: &str) -> String {
         _ => client.get(&address).body.to_string(),
     }
 }
+
+/// A year's quarter, as the association lives it: three months of returns of one county, a circular on them, and the report that is frozen.
+#[test]
+fn from_the_first_return_to_the_frozen_report() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let clerk = host.user("clerk", Role::Clerk, Some("zz-dengfeng"));
+        let reviewer = host.user("reviewer", Role::Clerk, Some("zz"));
+        let leader = host.user("leader", Role::Leader, Some("zz"));
+        let zz = organization(&city, "zz");
+        let form = form(&city, &json!({"figures": [TEAMS, BROCHURES], "jump_percent": 50}));
+        let teams_on = |day: &str, code: &str| {
+            let csv = format!("code,organization_code,base_kind,established_on\n{code},zz-dengfeng,school,{day}\n");
+            assert_eq!(city.import("volunteer-teams", csv.as_bytes(), &[]).body["rows_created"], 1);
+        };
+        teams_on("2022-04-10", "a");
+        teams_on("2022-05-10", "b");
+        teams_on("2022-06-10", "c");
+        // April as the records say it, May sent back once, June with a number of its own.
+        for month in ["2022-04", "2022-05", "2022-06"] {
+            opened(&city, &form, month);
+            let it = of_month(&clerk, month);
+            if month == "2022-06" {
+                done(declare(
+                    &clerk,
+                    &it,
+                    &json!([{"figure": TEAMS, "declared": 4, "reason": "一支待补录"}, {"figure": BROCHURES, "declared": null}]),
+                ));
+            }
+            done(step(&clerk, &it, "submit", &json!({})));
+            if month == "2022-05" {
+                let said = json!({"reason": "请核对", "cells": [{"figure": TEAMS, "objection": "名单上有两支"}]});
+                done(step(&reviewer, &it, "return", &said));
+                done(step(&clerk, &it, "submit", &json!({})));
+            }
+            done(step(&reviewer, &it, "accept", &json!({})));
+        }
+        let warned = of_month(&clerk, "2022-06");
+        assert_eq!((&warned.body["warnings"][0]["kind"], &warned.body["warnings"][0]["compared"]), (&json!("jump"), &json!(2)));
+
+        let draft = json!({"organization_id": zz, "subject": "four_ones", "title": "二季度讲评通报", "form_key": "four-ones",
+                           "from_month": "2022-04", "to_month": "2022-06"});
+        let circular = made(reviewer.post("/api/v1/circulars", &draft));
+        let path = format!("/api/v1/circulars/{}", circular.id());
+        let told = done(reviewer.post(&format!("{path}/generate"), &json!({})));
+        assert_eq!(told.body["facts"]["rankings"][0]["rows"][0]["value"], 4);
+        assert_eq!((&told.body["facts"]["counties"], &told.body["facts"]["rankings"][0]["unreported"]), (&json!(2), &json!(1)));
+        done(leader.post(&format!("{path}/issue"), &json!({"number": "郑义〔2022〕20号", "issued_on": "2022-07-11"})));
+
+        let live = report(&city, "").body;
+        let stock = figure(&live, TEAMS);
+        assert_eq!(
+            (&stock["value"], &stock["declared"], &stock["difference_reason"]),
+            (&json!(3), &json!(4), &json!("登封市见义勇为协会 2022-06：一支待补录"))
+        );
+        assert_eq!(figure(&live, "four_ones.review_circulars")["value"], 1);
+        let frozen = made(leader.post(SNAPSHOTS, &json!({"organization_id": zz, "year": 2022})));
+        teams_on("2022-06-11", "d");
+        assert_eq!(figure(&report(&city, "").body, TEAMS)["value"], 4);
+        let kept = city.get(&format!("{SNAPSHOTS}/{}", frozen.id()));
+        assert_eq!(figure(&kept.body["report"], TEAMS)["value"], 3);
+        let changed = done(city.get(&format!("{SNAPSHOTS}/{}/changes", frozen.id())));
+        assert_eq!(changed.body["items"][0]["figure"], TEAMS);
+    });
+}

@@ -642,6 +642,35 @@ fn what_the_inbox_tells_reaches_the_telephone() {
     });
 }
 
+/// Who has to hand in a return is told on the telephone that its day is near.
+#[test]
+fn a_return_that_is_due_reaches_the_telephone() {
+    with_wechat(&[], |host, fake| {
+        let admin = host.planted();
+        let (_, user) = somebody(&admin, "clerk", None, "clerk");
+        let platform = host.sign_in("platform", UserKind::Person);
+        let draft = json!({"template_id": "tmpl-10", "fields": {"thing1": "title", "phrase2": "result", "time3": "at"}});
+        assert_eq!(platform.put("/api/v1/wechat/templates/return_due", &draft).status, 201);
+        let code = admin.send("POST", &format!("{USERS}/{user}/binding-code"), &[], None);
+        let ticket = ticket(host, "ok-oClerk");
+        let bound = bind(host, &ticket, ("binding_code", code.body["binding_code"].as_str().expect("a code")));
+        let clerk = host.holding(bound.body["access_token"].as_str().expect("a token"));
+        let agreed = clerk.post(SUBSCRIPTIONS, &json!({"results": [{"template_id": "tmpl-10", "result": "accept"}]}));
+        assert_eq!(agreed.status, 200, "{agreed:?}");
+        fake.accepts("oClerk", "tmpl-10", 1);
+        let telling = Telling::begin(host);
+        let form = crate::monthly_returns::form(&admin, &json!({}));
+        crate::monthly_returns::opened(&admin, &form, "2022-06");
+        yiyong::resources::monthly_returns::calendar::turn(&host.service.db, yiyong::types::Instant::now()).expect("a turn");
+        crate::webhooks::settled(host);
+        assert_eq!(settled(host), ("sent".into(), None));
+        let sent = fake.state().sent.clone();
+        assert_eq!((sent.len(), &sent[0]["touser"]), (1, &json!("oClerk")));
+        assert_eq!(sent[0]["data"]["thing1"]["value"], "每月上报：即将到期或已逾期，请提交");
+        drop(telling);
+    });
+}
+
 /// Bindings follow a change of the data key: found under both, and sealed anew with the next.
 #[test]
 fn bindings_follow_the_data_key() {

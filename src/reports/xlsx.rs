@@ -1,6 +1,6 @@
 //! The annual report as a workbook: a sheet for each chapter, whose numbers can be reckoned with, and one of definitions.
 
-use rust_xlsxwriter::{Color, Format, FormatAlign, Url, Workbook, Worksheet, XlsxError};
+use rust_xlsxwriter::{Color, DocProperties, ExcelDateTime, Format, FormatAlign, Url, Workbook, Worksheet, XlsxError};
 
 use super::annual::{AnnualReport, ReportedFigure, Section};
 use super::words;
@@ -39,6 +39,9 @@ pub fn render(report: &AnnualReport, base: &str, language: Language) -> Result<V
 fn workbook(report: &AnnualReport, base: &str, zh: bool) -> Result<Vec<u8>, XlsxError> {
     let formats = Formats::new();
     let mut book = Workbook::new();
+    // A frozen report is the same file whenever it is fetched.
+    let made = ExcelDateTime::from_timestamp(report.computed_at.0.timestamp())?;
+    book.set_properties(&DocProperties::new().set_creation_datetime(&made));
     for section in &report.sections {
         let sheet = book.add_worksheet();
         sheet.set_name(sheet_name(section, zh))?;

@@ -32,7 +32,7 @@ text_enum! {
         NoticePublished = "notice_published", "已公开", "was published";
         TrainingPlanned = "training_planned", "已安排", "is planned";
         ReturnOpened = "return_opened", "请填报", "is to be filled in";
-        ReturnDue = "return_due", "即将到期或已逾期，请提交", "is due, or overdue";
+        ReturnDue = "return_due", "请尽快提交", "is due: hand it in";
         ImportFinished = "import_finished", "已完成", "is finished";
         ImportFailed = "import_failed", "失败", "has failed";
     }

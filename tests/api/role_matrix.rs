@@ -228,6 +228,7 @@ impl Samples {
                 ("url", _) if verbs.name() == "webhooks" => json!("https://office.example.cn/yiyong"),
                 ("event_types", _) => json!(["*"]),
                 ("figures", _) => json!(["four_ones.volunteers"]),
+                ("sections", _) => json!([{"title_zh": "队伍", "title_en": "Teams", "figures": ["four_ones.volunteers"]}]),
                 ("received_on", _) => json!(business_today(Instant::now())),
                 ("from_on" | "to_on", _) if verbs.name() == "certificates" => json!(business_today(Instant::now())),
                 ("username", _) => json!("sample"),

@@ -666,7 +666,7 @@ fn a_return_that_is_due_reaches_the_telephone() {
         assert_eq!(settled(host), ("sent".into(), None));
         let sent = fake.state().sent.clone();
         assert_eq!((sent.len(), &sent[0]["touser"]), (1, &json!("oClerk")));
-        assert_eq!(sent[0]["data"]["thing1"]["value"], "每月上报：即将到期或已逾期，请提交");
+        assert_eq!(sent[0]["data"]["thing1"]["value"], "每月上报：请尽快提交");
         drop(telling);
     });
 }

@@ -21,8 +21,11 @@ pub mod goods_movements;
 pub mod hero_groups;
 pub mod heroes;
 pub mod honours;
+pub mod inspection_findings;
+pub mod inspection_plans;
 pub mod inspections;
 pub mod ledger_transactions;
+pub mod liaison_questionings;
 pub mod media_items;
 pub mod media_placements;
 pub mod memberships;
@@ -87,7 +90,10 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<media_items::MediaItems>::new())),
         Box::leak(Box::new(Of::<media_placements::MediaPlacements>::new())),
         Box::leak(Box::new(Of::<trainings::Trainings>::new())),
+        Box::leak(Box::new(Of::<inspection_plans::InspectionPlans>::new())),
         Box::leak(Box::new(Of::<inspections::Inspections>::new())),
+        Box::leak(Box::new(Of::<inspection_findings::InspectionFindings>::new())),
+        Box::leak(Box::new(Of::<liaison_questionings::LiaisonQuestionings>::new())),
         Box::leak(Box::new(Of::<return_forms::ReturnForms>::new())),
         Box::leak(Box::new(Of::<return_rounds::ReturnRounds>::new())),
         Box::leak(Box::new(Of::<monthly_returns::MonthlyReturns>::new())),

@@ -50,6 +50,7 @@ pub mod rules;
 pub mod service_records;
 pub mod stages;
 pub mod targets;
+pub mod training_attendances;
 pub mod trainings;
 pub mod users;
 pub mod versions;
@@ -90,6 +91,7 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<media_items::MediaItems>::new())),
         Box::leak(Box::new(Of::<media_placements::MediaPlacements>::new())),
         Box::leak(Box::new(Of::<trainings::Trainings>::new())),
+        Box::leak(Box::new(Of::<training_attendances::TrainingAttendances>::new())),
         Box::leak(Box::new(Of::<inspection_plans::InspectionPlans>::new())),
         Box::leak(Box::new(Of::<inspections::Inspections>::new())),
         Box::leak(Box::new(Of::<inspection_findings::InspectionFindings>::new())),

@@ -10,6 +10,7 @@ pub mod campaign_events;
 pub mod campaigns;
 pub mod certificates;
 pub mod circulars;
+pub mod commendation_rounds;
 pub mod consents;
 pub mod contact_changes;
 pub mod demonstration_units;
@@ -30,6 +31,7 @@ pub mod media_items;
 pub mod media_placements;
 pub mod memberships;
 pub mod monthly_returns;
+pub mod nominations;
 pub mod notice_objections;
 pub mod notifications;
 pub mod organizations;
@@ -104,6 +106,8 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<report_outlines::ReportOutlines>::new())),
         Box::leak(Box::new(Of::<report_snapshots::ReportSnapshots>::new())),
         Box::leak(Box::new(Of::<targets::Targets>::new())),
+        Box::leak(Box::new(Of::<commendation_rounds::CommendationRounds>::new())),
+        Box::leak(Box::new(Of::<nominations::Nominations>::new())),
         Box::leak(Box::new(Of::<hero_groups::HeroGroups>::new())),
         Box::leak(Box::new(Of::<heroes::Heroes>::new())),
         Box::leak(Box::new(Of::<honours::Honours>::new())),

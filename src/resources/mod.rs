@@ -40,6 +40,7 @@ pub mod person_duplicates;
 pub mod person_merges;
 pub mod persons;
 pub mod placements;
+pub mod policy_documents;
 pub mod public_notices;
 pub mod publicity_assets;
 pub mod references;
@@ -108,6 +109,7 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<targets::Targets>::new())),
         Box::leak(Box::new(Of::<commendation_rounds::CommendationRounds>::new())),
         Box::leak(Box::new(Of::<nominations::Nominations>::new())),
+        Box::leak(Box::new(Of::<policy_documents::PolicyDocuments>::new())),
         Box::leak(Box::new(Of::<hero_groups::HeroGroups>::new())),
         Box::leak(Box::new(Of::<heroes::Heroes>::new())),
         Box::leak(Box::new(Of::<honours::Honours>::new())),

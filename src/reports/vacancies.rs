@@ -66,8 +66,11 @@ type Tenure = (NaiveDate, Option<NaiveDate>);
 
 /// Days from `from` until before `end` on which none of the tenures runs, whatever their order and however they overlap: pure.
 fn vacant_days(tenures: &[Tenure], from: NaiveDate, end: NaiveDate) -> i64 {
-    let mut held: Vec<(NaiveDate, NaiveDate)> =
-        tenures.iter().map(|(begun, ended)| ((*begun).max(from), ended.unwrap_or(end).min(end))).filter(|(begun, ended)| begun < ended).collect();
+    let mut held: Vec<(NaiveDate, NaiveDate)> = tenures
+        .iter()
+        .map(|(begun, ended)| ((*begun).max(from), ended.unwrap_or(end).min(end)))
+        .filter(|(begun, ended)| begun < ended)
+        .collect();
     held.sort_unstable();
     let (mut vacant, mut covered) = (0, from);
     for (begun, ended) in held {
@@ -105,7 +108,14 @@ fn stations(conn: &mut AnyConnection, scope: &Scope, asked: Option<Id>, window: 
 }
 
 /// A page: a query for the stations, and one for all of their heads.
-fn page(conn: &mut AnyConnection, scope: &Scope, asked: Option<Id>, year: i32, window: &Window, today: NaiveDate) -> Result<StationVacancyPage> {
+fn page(
+    conn: &mut AnyConnection,
+    scope: &Scope,
+    asked: Option<Id>,
+    year: i32,
+    window: &Window,
+    today: NaiveDate,
+) -> Result<StationVacancyPage> {
     let (first, last) = NaiveDate::from_ymd_opt(year, 1, 1)
         .zip(NaiveDate::from_ymd_opt(year, 12, 31))
         .ok_or_else(|| Error::internal("a year without its days was let through"))?;

@@ -112,7 +112,8 @@ fn responsibility(draft: &InspectionFindingDraft, at: impl Fn(&str) -> String, f
             let says = Says::new("当场整改的问题不需要责任人和期限", "what was fixed on the spot has neither an owner nor a due day");
             faults.push(Fault::new(at(field), "not_taken", says));
         } else if !on_the_spot && !given {
-            let says = Says::new("请填写责任人和整改期限，或注明已当场整改", "give an owner and a due day, or say that it was fixed on the spot");
+            let says =
+                Says::new("请填写责任人和整改期限，或注明已当场整改", "give an owner and a due day, or say that it was fixed on the spot");
             faults.push(Fault::new(at(field), "required", says));
         }
     }

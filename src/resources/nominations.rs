@@ -174,7 +174,12 @@ fn fits(kind: CommendationKind, draft: &NominationDraft, at: impl Fn(&str) -> St
             }
         }
         CommendationKind::Other if station && officer => {
-            fault("appointment_id", "not_taken", "工作站与任职只能填写一个", "a nomination names a workstation or an appointment, not both");
+            fault(
+                "appointment_id",
+                "not_taken",
+                "工作站与任职只能填写一个",
+                "a nomination names a workstation or an appointment, not both",
+            );
         }
         CommendationKind::Other => {}
     }
@@ -215,15 +220,30 @@ fn check(tx: &mut Tx<'_>, scope: &Scope, drafts: &[NominationDraft], at: impl Fn
             fault("round_id", "round_not_open", "该评选的申报已经结束", "the round takes no nominations any more");
         }
         if !below.contains(&(round.organization_id, draft.organization_id)) {
-            fault("round_id", "round_of_others", "该评选属于其他单位，不接受本单位申报", "the round belongs to an association that is not above this one");
+            fault(
+                "round_id",
+                "round_of_others",
+                "该评选属于其他单位，不接受本单位申报",
+                "the round belongs to an association that is not above this one",
+            );
         }
         let elsewhere = |place: Option<&Id>| place.is_some_and(|place| !below.contains(&(draft.organization_id, *place)));
         if elsewhere(draft.workstation_id.and_then(|id| stations.get(&id))) {
-            fault("workstation_id", "not_of_this_organization", "该工作站不属于申报单位", "the workstation is not of the association that nominates");
+            fault(
+                "workstation_id",
+                "not_of_this_organization",
+                "该工作站不属于申报单位",
+                "the workstation is not of the association that nominates",
+            );
         }
         let officer = draft.appointment_id.and_then(|id| officers.get(&id));
         if elsewhere(officer.map(|(place, _)| place)) {
-            fault("appointment_id", "not_of_this_organization", "该联络员不属于申报单位", "the officer is not of the association that nominates");
+            fault(
+                "appointment_id",
+                "not_of_this_organization",
+                "该联络员不属于申报单位",
+                "the officer is not of the association that nominates",
+            );
         }
         if officer.is_some_and(|(_, post)| *post != Post::LiaisonOfficer) {
             fault("appointment_id", "not_a_liaison_officer", "该任职不是联络员", "the appointment is not that of a liaison officer");
@@ -237,7 +257,8 @@ fn check(tx: &mut Tx<'_>, scope: &Scope, drafts: &[NominationDraft], at: impl Fn
 fn once(error: diesel::result::Error) -> Error {
     let mut error = Error::from(error);
     if error.code == Code::AlreadyExists && error.faults.is_empty() {
-        error.detail = Some(Says::new("该工作站或联络员在本次评选中已有申报", "the workstation or the officer is nominated in this round already"));
+        error.detail =
+            Some(Says::new("该工作站或联络员在本次评选中已有申报", "the workstation or the officer is nominated in this round already"));
     }
     error
 }

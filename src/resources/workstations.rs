@@ -175,9 +175,7 @@ fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: Workstati
 pub fn commend(tx: &mut Tx<'_>, ids: Vec<Id>) -> Result<()> {
     let those = t::table.filter(t::id.eq_any(ids)).filter(t::commended.is_null().or(t::commended.eq(false)));
     let rows: Vec<(Id, Id, Option<bool>)> = those.clone().order(t::id).select((t::id, t::organization_id, t::commended)).load(tx.conn)?;
-    diesel::update(those)
-        .set((t::commended.eq(Some(true)), t::version.eq(t::version + 1), t::updated_at.eq(tx.now)))
-        .execute(tx.conn)?;
+    diesel::update(those).set((t::commended.eq(Some(true)), t::version.eq(t::version + 1), t::updated_at.eq(tx.now))).execute(tx.conn)?;
     for (id, organization_id, before) in rows {
         let detail = json!({"commended": [before, true]});
         tx.audit(Action::Update.code(), Workstations::NAME, Some(id), Some(organization_id), Some(&detail));

@@ -46,17 +46,22 @@ fn let_pass(host: &Host, round: &str, days: u64) {
 fn a_round_goes_from_nomination_to_award() {
     on_each_database(|host| {
         let city = host.planted();
-        let (zz, of_dengfeng, of_gaoxin) = (organization(&city, "zz"), organization(&city, "zz-dengfeng"), organization(&city, "zz-gaoxin"));
+        let (zz, of_dengfeng, of_gaoxin) =
+            (organization(&city, "zz"), organization(&city, "zz-dengfeng"), organization(&city, "zz-gaoxin"));
         let clerk = host.user("clerk", Role::Clerk, Some("zz"));
         let leader = host.user("leader", Role::Leader, Some("zz"));
         let dengfeng = host.user("dengfeng", Role::Clerk, Some("zz-dengfeng"));
         let head = host.user("head", Role::Leader, Some("zz-dengfeng"));
         let gaoxin = host.user("gaoxin", Role::Clerk, Some("zz-gaoxin"));
-        let station = |of: &Value, code: &str| {
-            made(city.post("/api/v1/workstations", &json!({"code": code, "organization_id": of, "name": code, "host_kind": "police_station"})))
+        let station =
+            |of: &Value, code: &str| {
+                made(city.post(
+                    "/api/v1/workstations",
+                    &json!({"code": code, "organization_id": of, "name": code, "host_kind": "police_station"}),
+                ))
                 .id()
                 .to_owned()
-        };
+            };
         let stations = [station(&of_dengfeng, "w1"), station(&of_dengfeng, "w2"), station(&of_gaoxin, "w3")];
 
         let round = json!({"organization_id": zz, "title": "示范工作站评选", "year": 2022, "kind": "demonstration_workstation", "quota": 1,
@@ -102,7 +107,10 @@ fn a_round_goes_from_nomination_to_award() {
         assert_eq!(step(&head, &at(&first), "approve", &json!({})).status, 403);
         grant(host, "clerk", Role::Leader);
         let clerk = host.sign_in("clerk", UserKind::Person);
-        let own = made(clerk.post(NOMINATIONS, &json!({"organization_id": zz, "round_id": round.id(), "workstation_id": station(&zz, "w4"), "merits": "好"})));
+        let own = made(clerk.post(
+            NOMINATIONS,
+            &json!({"organization_id": zz, "round_id": round.id(), "workstation_id": station(&zz, "w4"), "merits": "好"}),
+        ));
         done(step(&city, &at(&own), "submit", &json!({})));
         for (hand, why) in [(&clerk, "wrote"), (&city, "submitted")] {
             assert_eq!(step(hand, &at(&own), "approve", &json!({})).code(), "forbidden", "who {why} it doesn't decide it");
@@ -131,7 +139,10 @@ fn a_round_goes_from_nomination_to_award() {
         let_pass(host, round.id(), 7);
         assert_eq!(step(&leader, &path, "award", &number).faults(), [("/announced_until", "period_not_over")], "its last day");
         let_pass(host, round.id(), 1);
-        assert_eq!(step(&leader, &path, "award", &json!({"document_number": "8号"})).faults(), [("/document_number", "invalid_document_number")]);
+        assert_eq!(
+            step(&leader, &path, "award", &json!({"document_number": "8号"})).faults(),
+            [("/document_number", "invalid_document_number")]
+        );
         let dated = json!({"document_number": "郑义〔2022〕8号", "awarded_on": day(-1)});
         assert_eq!(step(&leader, &path, "award", &dated).faults(), [("/awarded_on", "period_not_over")]);
         let awarded = done(step(&leader, &path, "award", &number));
@@ -166,7 +177,10 @@ fn a_liaison_officer_is_commended_by_the_appointment() {
         done(city.patch(&path, "\"1\"", &json!({"closes_on": day(9)})));
         done(step(&leader, &path, "publish", &json!({})));
         let nominate = |appointment: &str| {
-            dengfeng.post(NOMINATIONS, &json!({"organization_id": of_dengfeng, "round_id": round.id(), "appointment_id": appointment, "merits": "好"}))
+            dengfeng.post(
+                NOMINATIONS,
+                &json!({"organization_id": of_dengfeng, "round_id": round.id(), "appointment_id": appointment, "merits": "好"}),
+            )
         };
         assert_eq!(nominate(&appointed("president")).faults(), [("/appointment_id", "not_a_liaison_officer")]);
         let nomination = made(nominate(&appointed("liaison_officer")));

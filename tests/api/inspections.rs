@@ -159,7 +159,8 @@ fn what_was_found_is_remedied_by_one_and_closed_by_another() {
         let plan = made(inspector.post(PLANS, &people.plan(&json!({}))));
         done(step(leader, &format!("{PLANS}/{}", plan.id()), "publish", &json!({})));
         let visit = made(inspector.post(INSPECTIONS, &people.visit(&json!({"plan_id": plan.id()}))));
-        let finding = |more: Value| with(&json!({"inspection_id": visit.id(), "severity": "serious", "description": "没有值班记录"}), &more);
+        let finding =
+            |more: Value| with(&json!({"inspection_id": visit.id(), "severity": "serious", "description": "没有值班记录"}), &more);
         let owned = |owner: &Client<'_>, due: u64| finding(json!({"owner_id": user_id(owner), "due_on": ago(due)}));
 
         // Somebody has to see to it, by a day; who doesn't reach the county can't, and nobody who is not there.
@@ -197,7 +198,10 @@ fn what_was_found_is_remedied_by_one_and_closed_by_another() {
         let tomorrow = (business_today(Instant::now()) + Days::new(1)).to_string();
         let bare = step(county, &path, "remedy", &json!({"remedied_on": tomorrow}));
         assert_eq!(bare.faults(), [("/remedied_on", "in_the_future"), ("/note", "no_evidence")], "{bare:?}");
-        assert_eq!(step(county, &path, "remedy", &json!({"remedied_on": ago(40), "note": "已补"})).faults(), [("/remedied_on", "before_the_inspection")]);
+        assert_eq!(
+            step(county, &path, "remedy", &json!({"remedied_on": ago(40), "note": "已补"})).faults(),
+            [("/remedied_on", "before_the_inspection")]
+        );
         let shown = [("resource", "inspection-findings"), ("record_id", late.id())];
         made(crate::attachments::upload(county, &shown, Some(("a.pdf", b"%PDF-1.7 %%EOF")), None));
         let remedied = done(step(county, &path, "remedy", &json!({"remedied_on": ago(0)})));
@@ -249,8 +253,9 @@ fn what_was_found_is_remedied_by_one_and_closed_by_another() {
 fn a_liaison_officer_is_questioned_without_a_name() {
     on_each_database(|host| {
         let people = People::planted(host);
-        let person =
-            made(people.dengfeng.post("/api/v1/persons", &json!({"organization_id": people.of_dengfeng, "name": "赵铁柱"}))).id().to_owned();
+        let person = made(people.dengfeng.post("/api/v1/persons", &json!({"organization_id": people.of_dengfeng, "name": "赵铁柱"})))
+            .id()
+            .to_owned();
         let appointed = |post: &str| {
             let draft = json!({"organization_id": people.of_dengfeng, "person_id": person, "post": post, "from_on": "2022-01-01"});
             made(people.dengfeng.post("/api/v1/appointments", &draft)).id().to_owned()
@@ -275,7 +280,8 @@ fn a_liaison_officer_is_questioned_without_a_name() {
         assert_eq!(total(&people.dengfeng, &format!("{QUESTIONINGS}?result=passed&inspection_id={}", visit.id())), 1);
         assert_eq!(total(&people.dengfeng, &format!("{QUESTIONINGS}?appointment_id={officer}&from={}&to={}", ago(3), ago(3))), 2);
         assert_eq!(people.gaoxin.get(&format!("{QUESTIONINGS}/{}", asked.id())).status, 404);
-        let foreign = json!({"appointment_id": officer, "asked_on": ago(3), "questions": "x", "asked": 1, "correct": 1, "result": "passed"});
+        let foreign =
+            json!({"appointment_id": officer, "asked_on": ago(3), "questions": "x", "asked": 1, "correct": 1, "result": "passed"});
         assert_eq!(people.gaoxin.post(QUESTIONINGS, &foreign).faults(), [("/appointment_id", "unknown_reference")]);
     });
 }

@@ -40,7 +40,10 @@ fn a_policy_document_is_shared_below_until_another_takes_its_place() {
         assert_eq!(retire(old.id()).faults(), [("/superseded_by_id", "not_in_force")]);
         assert_eq!(retire("01936a3c-5b7e-7d21-9c55-3f2a9e4b1c08").faults(), [("/superseded_by_id", "unknown_reference")]);
         let retired = retire(new.id());
-        assert_eq!((retired.status, &retired.body["state"], &retired.body["superseded_by_id"]), (200, &json!("superseded"), &json!(new.id())));
+        assert_eq!(
+            (retired.status, &retired.body["state"], &retired.body["superseded_by_id"]),
+            (200, &json!("superseded"), &json!(new.id()))
+        );
         // Not in a circle; and what took another's place stays.
         let back = city.post(&format!("{DOCUMENTS}/{}/retire", new.id()), &json!({"superseded_by_id": old.id()}));
         assert_eq!(back.faults(), [("/superseded_by_id", "not_in_force")]);
@@ -55,7 +58,12 @@ fn a_target_tells_what_has_been_reached_of_it() {
         let city = host.planted();
         let (zz, dengfeng) = (organization(&city, "zz"), organization(&city, "zz-dengfeng"));
         let county = host.user("county", Role::Clerk, Some("zz-gaoxin"));
-        made(city.post("/api/v1/volunteer-teams", &json!({"organization_id": dengfeng, "base_kind": "other", "established_on": "2022-06-17"})));
+        made(
+            city.post(
+                "/api/v1/volunteer-teams",
+                &json!({"organization_id": dengfeng, "base_kind": "other", "established_on": "2022-06-17"}),
+            ),
+        );
         let target = |indicator: &str, value: i64, phase: Value| {
             let draft = json!({"organization_id": zz, "indicator": indicator, "year": 2022, "value": value, "unit": "个", "phase": phase});
             made(city.post(TARGETS, &draft))
@@ -77,7 +85,8 @@ fn a_target_tells_what_has_been_reached_of_it() {
             assert_eq!((&told["reached"], &told["percent"], &told["precision"]), (&Value::Null, &Value::Null, &Value::Null), "{unknown}");
         }
         assert_eq!(county.get(&format!("{TARGETS}/{}/progress", teams.id())).status, 404);
-        let wrong = city.post(TARGETS, &json!({"organization_id": zz, "indicator": "x", "year": 2022, "value": 1, "unit": "个", "phase": "later"}));
+        let wrong =
+            city.post(TARGETS, &json!({"organization_id": zz, "indicator": "x", "year": 2022, "value": 1, "unit": "个", "phase": "later"}));
         assert_eq!(wrong.faults(), [("/phase", "unknown_entry")]);
     });
 }
@@ -99,7 +108,10 @@ fn who_came_twice_counts_as_two_attendances() {
             clerk.post(ATTENDANCES, &draft)
         };
         let first = made(came(&zhao, "2022-06-17", json!({})));
-        assert_eq!((&first.body["organization_id"], &first.body["times"], &first.body["person"]["name"]), (&dengfeng, &json!(1), &json!("赵铁柱")));
+        assert_eq!(
+            (&first.body["organization_id"], &first.body["times"], &first.body["person"]["name"]),
+            (&dengfeng, &json!(1), &json!("赵铁柱"))
+        );
         made(came(&zhao, "2022-06-18", json!({})));
         made(came(&qian, "2022-06-17", json!({"times": 2})));
         let again = came(&zhao, "2022-06-17", json!({}));
@@ -141,9 +153,13 @@ fn days_without_a_head_are_counted_by_station() {
         station(&gaoxin, "w4", json!({}));
         let person = |name: &str| made(city.post("/api/v1/persons", &json!({"organization_id": dengfeng, "name": name}))).id().to_owned();
         let (zhao, qian) = (person("赵铁柱"), person("钱小满"));
-        let appointed = |who: &str, post: &str, from: &str, to: Value| {
-            made(city.post("/api/v1/appointments", &json!({"workstation_id": w1, "person_id": who, "post": post, "from_on": from, "to_on": to})))
-        };
+        let appointed =
+            |who: &str, post: &str, from: &str, to: Value| {
+                made(city.post(
+                    "/api/v1/appointments",
+                    &json!({"workstation_id": w1, "person_id": who, "post": post, "from_on": from, "to_on": to}),
+                ))
+            };
         appointed(&zhao, "station_head", "2021-01-01", json!("2022-03-01"));
         let head = appointed(&qian, "station_head", "2022-03-11", Value::Null);
         // A liaison officer is no head.
@@ -160,7 +176,9 @@ fn days_without_a_head_are_counted_by_station() {
             .as_array()
             .expect("items")
             .iter()
-            .map(|one| (one["code"].as_str().expect("a code"), one["days"].as_i64().expect("days"), one["vacant_days"].as_i64().expect("days")))
+            .map(|one| {
+                (one["code"].as_str().expect("a code"), one["days"].as_i64().expect("days"), one["vacant_days"].as_i64().expect("days"))
+            })
             .collect();
         assert_eq!(days, [("w1", 365, 10), ("w2", 10, 10), ("w4", 365, 365)]);
         assert_eq!((&year["items"][0]["vacant_now"], &year["items"][1]["vacant_since"]), (&json!(false), &Value::Null));

@@ -117,7 +117,12 @@ fn announce(tx: &mut Tx<'_>, scope: &Scope, before: CommendationRound, body: &Va
         ));
     }
     if counts.approved == 0 {
-        return Err(conflict("/nominations", "nothing_to_announce", "没有通过评审的申报，无可公示", "nothing was approved, so there is nothing to announce"));
+        return Err(conflict(
+            "/nominations",
+            "nothing_to_announce",
+            "没有通过评审的申报，无可公示",
+            "nothing was approved, so there is nothing to announce",
+        ));
     }
     let today = business_today(tx.now);
     let until = u64::try_from(days).ok().and_then(|days| today.checked_add_days(Days::new(days)));
@@ -147,21 +152,23 @@ fn award(tx: &mut Tx<'_>, scope: &Scope, before: CommendationRound, body: &Value
     let awarded_on = awarded_on.unwrap_or(today);
     let mut faults: Vec<Fault> = rules::not_ahead(Some(awarded_on), tx.now, "/awarded_on").into_iter().collect();
     if awarded_on <= until {
-        let says =
-            Says::new(format!("表彰日期应在公示期满（{until}）之后"), format!("it can't have been awarded before the announcement ended on {until}"));
+        let says = Says::new(
+            format!("表彰日期应在公示期满（{until}）之后"),
+            format!("it can't have been awarded before the announcement ended on {until}"),
+        );
         faults.push(Fault::new("/awarded_on", "period_not_over", says));
     }
     Error::unless_empty(faults)?;
-    let left: i64 =
-        n::table.filter(n::round_id.eq(row.id)).filter(n::state.eq(NominationState::Approved)).count().get_result(tx.conn)?;
+    let left: i64 = n::table.filter(n::round_id.eq(row.id)).filter(n::state.eq(NominationState::Approved)).count().get_result(tx.conn)?;
     if left == 0 {
-        return Err(conflict("/nominations", "nothing_to_award", "公示的申报均已驳回，无可表彰", "all that was announced has been rejected since"));
+        return Err(conflict(
+            "/nominations",
+            "nothing_to_award",
+            "公示的申报均已驳回，无可表彰",
+            "all that was announced has been rejected since",
+        ));
     }
     nominations::award(tx, row.id)?;
-    let after = Row {
-        document_number: Some(document_number),
-        awarded_on: Some(awarded_on),
-        ..next(tx, &row, CommendationState::Awarded)
-    };
+    let after = Row { document_number: Some(document_number), awarded_on: Some(awarded_on), ..next(tx, &row, CommendationState::Awarded) };
     save(tx, scope, &row, &after)
 }

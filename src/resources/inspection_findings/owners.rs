@@ -25,10 +25,8 @@ pub fn check(conn: &mut AnyConnection, owned: &[(String, Id, Id)], today: NaiveD
         .select(u::id)
         .load(conn)?;
     type Held = (Id, Role, Option<Id>, NaiveDate, Option<NaiveDate>);
-    let held: Vec<Held> = g::table
-        .filter(g::user_id.eq_any(active))
-        .select((g::user_id, g::role, g::organization_id, g::from_on, g::to_on))
-        .load(conn)?;
+    let held: Vec<Held> =
+        g::table.filter(g::user_id.eq_any(active)).select((g::user_id, g::role, g::organization_id, g::from_on, g::to_on)).load(conn)?;
     let mut grants: HashMap<Id, Vec<Grant>> = HashMap::new();
     for (user_id, role, organization_id, from_on, to_on) in held {
         let grant = Grant { role, organization_id, from_on, to_on };

@@ -168,6 +168,8 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(reports::annual_report)
         .service(resources::report_snapshots::document)
         .service(resources::report_snapshots::changes)
+        .service(reports::vacancies::vacancies)
+        .service(resources::targets::progress::progress)
         .service(imports::create)
         .service(imports::list)
         .service(imports::columns_of)

@@ -68,6 +68,12 @@
 //! | 每月上报，上报表 | monthly return, return form | | 上报批次 | return round |
 //! | 上报数，记录算得数 | declared, computed | | 逾期，缺报 | late, missing |
 //! | 审计记录 | audit event | | 链环，检查点 | link, checkpoint |
+//! | 督导检查计划，受检单位 | inspection plan, subject | | 检查发现的问题 | finding |
+//! | 整改，销号 | remedy, close | | 抽查询问 | questioning |
+//! | 责任人，期限 | owner, due day | | 试点、全面铺开、总结提升 | pilot, roll-out, consolidation |
+//! | 培训签到 | training attendance | | 站长空缺 | vacancy |
+//! | 评选表彰，名额 | commendation round, quota | | 表彰申报 | nomination |
+//! | 政策文件，发文机关 | policy document, issuer | | 被替代 | superseded |
 //! | 通知 | notification | | 事件推送，推送记录 | webhook, delivery |
 //!
 //! # Where this differs from the first design

@@ -497,6 +497,7 @@ diesel::table! {
         inspected_on -> Nullable<Date>,
         topics -> Text,
         findings -> Nullable<Text>,
+        plan_id -> Nullable<Uuid>,
         version -> Integer,
         created_at -> Instant,
         updated_at -> Instant,
@@ -542,6 +543,7 @@ diesel::table! {
         year -> Integer,
         value -> BigInt,
         unit -> Text,
+        phase -> Nullable<Text>,
         version -> Integer,
         created_at -> Instant,
         updated_at -> Instant,
@@ -1734,6 +1736,172 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    inspection_plans (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        title -> Text,
+        from_on -> Date,
+        to_on -> Date,
+        topics -> Text,
+        members -> Text,
+        state -> Text,
+        reason -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    inspection_plan_subjects (plan_id, organization_id) {
+        plan_id -> Uuid,
+        organization_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    inspection_findings (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        inspection_id -> Uuid,
+        severity -> Text,
+        description -> Text,
+        fixed_on_the_spot -> Bool,
+        owner_id -> Nullable<Uuid>,
+        due_on -> Nullable<Date>,
+        state -> Text,
+        remedy_note -> Nullable<Text>,
+        remedied_on -> Nullable<Date>,
+        remedied_by -> Nullable<Uuid>,
+        closed_on -> Nullable<Date>,
+        closed_by -> Nullable<Uuid>,
+        reason -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    liaison_questionings (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        inspection_id -> Nullable<Uuid>,
+        appointment_id -> Uuid,
+        asked_on -> Date,
+        questions -> Text,
+        asked -> Integer,
+        correct -> Integer,
+        result -> Text,
+        note -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    training_attendances (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        training_id -> Uuid,
+        person_id -> Uuid,
+        attended_on -> Date,
+        times -> BigInt,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    commendation_rounds (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        title -> Text,
+        year -> Integer,
+        kind -> Text,
+        quota -> Integer,
+        opens_on -> Date,
+        closes_on -> Date,
+        state -> Text,
+        announced_on -> Nullable<Date>,
+        announced_days -> Nullable<Integer>,
+        announced_until -> Nullable<Date>,
+        document_number -> Nullable<Text>,
+        awarded_on -> Nullable<Date>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    nominations (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        round_id -> Uuid,
+        workstation_id -> Nullable<Uuid>,
+        appointment_id -> Nullable<Uuid>,
+        merits -> Text,
+        state -> Text,
+        submitted_by -> Nullable<Uuid>,
+        decided_by -> Nullable<Uuid>,
+        reason -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    policy_documents (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        number -> Text,
+        title -> Text,
+        issuer -> Text,
+        issued_on -> Date,
+        state -> Text,
+        superseded_by_id -> Nullable<Uuid>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
 diesel::joinable!(service_records -> volunteers (volunteer_id));
 diesel::joinable!(certificates -> volunteers (volunteer_id));
 diesel::joinable!(contact_changes -> persons (person_id));
@@ -1749,6 +1917,7 @@ diesel::joinable!(payee_accounts -> persons (person_id));
 diesel::joinable!(monthly_returns -> organizations (organization_id));
 diesel::joinable!(monthly_return_cells -> monthly_returns (return_id));
 diesel::joinable!(public_notices -> organizations (organization_id));
+diesel::joinable!(training_attendances -> persons (person_id));
 diesel::joinable!(volunteers -> persons (person_id));
 
 // What was spent, by whom, in which year, on what.
@@ -1811,6 +1980,14 @@ diesel::allow_tables_to_appear_in_same_query!(
     imports,
     jobs,
     inspections,
+    policy_documents,
+    nominations,
+    commendation_rounds,
+    training_attendances,
+    liaison_questionings,
+    inspection_findings,
+    inspection_plan_subjects,
+    inspection_plans,
     insurance_policies,
     ledger_entries,
     ledger_transactions,

@@ -100,6 +100,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("media_items", "SELECT id, title AS name FROM media_items"),
     ("organizations", "SELECT id, name || '|' || coalesce(short_name, '') AS name FROM organizations"),
     ("persons", "SELECT id, name FROM persons"),
+    ("policy_documents", "SELECT id, title AS name FROM policy_documents"),
     ("publicity_assets", "SELECT id, name FROM publicity_assets"),
     ("return_forms", "SELECT id, title AS name FROM return_forms"),
     ("trainings", "SELECT id, topic AS name FROM trainings"),

@@ -5,6 +5,7 @@ mod api;
 mod declared;
 mod docx;
 mod markdown;
+pub mod vacancies;
 mod words;
 mod xlsx;
 

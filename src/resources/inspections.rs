@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use super::rules;
+use super::{inspection_findings, inspection_plans, rules};
 use crate::db::{Any, AnyConnection, Tx, insert_all};
 use crate::error::{Error, Fault, Result};
 use crate::policy::{Area, OrganizationLevel, Scope};
@@ -30,7 +30,10 @@ pub struct Inspection {
     pub inspected_on: Option<NaiveDate>,
     /// What was looked into.
     pub topics: String,
+    /// In a few words; what has to be seen to stands in `/inspection-findings`.
     pub findings: Option<String>,
+    /// The plan that the visit belongs to.
+    pub plan_id: Option<Id>,
     /// Counts the changes; the ETag.
     pub version: i32,
     pub created_at: Instant,
@@ -60,8 +63,11 @@ pub struct InspectionDraft {
     /// What was looked into.
     #[schema(min_length = 1, max_length = 1000)]
     pub topics: String,
+    /// In a few words; what has to be seen to stands in `/inspection-findings`.
     #[schema(min_length = 1, max_length = 4000)]
     pub findings: Option<String>,
+    /// A plan that is under way; it inspects this organization, or one above it.
+    pub plan_id: Option<Id>,
 }
 
 fn whole(draft: &InspectionDraft) -> Result<(), ValidationError> {
@@ -79,6 +85,7 @@ pub struct InspectionFilter {
     pub code: Option<String>,
     pub year: Option<i32>,
     pub inspector_id: Option<Id>,
+    pub plan_id: Option<Id>,
     /// Inspected on this day or later.
     pub from: Option<NaiveDate>,
     /// Inspected on this day or earlier.
@@ -100,6 +107,9 @@ fn query(scope: &Scope, filter: &InspectionFilter) -> t::BoxedQuery<'static, Any
     if let Some(inspector_id) = filter.inspector_id {
         query = query.filter(t::inspector_id.eq(inspector_id));
     }
+    if let Some(plan_id) = filter.plan_id {
+        query = query.filter(t::plan_id.eq(plan_id));
+    }
     if let Some(from) = filter.from {
         query = query.filter(t::inspected_on.ge(from));
     }
@@ -120,14 +130,22 @@ fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: Inspectio
         inspected_on: draft.inspected_on,
         topics: draft.topics,
         findings: draft.findings,
+        plan_id: draft.plan_id,
         version,
         created_at,
         updated_at: now,
     })
 }
 
-/// Faults of references, with pointers that `at` makes from a draft's index and a field.
-fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[InspectionDraft], at: impl Fn(usize, &str) -> String) -> Result<()> {
+/// Faults of references, with pointers that `at` makes from a draft's index and a field. What a visit counts for already it goes on counting
+/// for, whatever has become of the plan.
+fn check_references(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    drafts: &[InspectionDraft],
+    before: Option<&Inspection>,
+    at: impl Fn(usize, &str) -> String,
+) -> Result<()> {
     let mut faults: Vec<Fault> = Vec::new();
     let mut check = |of, field: &str, id: fn(&InspectionDraft) -> Option<Id>| {
         let wanted = drafts.iter().enumerate().map(|(i, draft)| (at(i, field), id(draft)));
@@ -135,6 +153,14 @@ fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[InspectionDraft], 
     };
     check("organizations", "organization_id", |draft| Some(draft.organization_id))?;
     check("organizations", "inspector_id", |draft| Some(draft.inspector_id))?;
+    check("inspection_plans", "plan_id", |draft| draft.plan_id)?;
+    Error::unless_empty(std::mem::take(&mut faults))?;
+    let counts = |draft: &InspectionDraft| {
+        before.is_some_and(|before| (before.plan_id, before.organization_id) == (draft.plan_id, draft.organization_id))
+    };
+    let new = drafts.iter().enumerate().filter(|(_, draft)| !counts(draft));
+    let visits: Vec<_> = new.filter_map(|(i, draft)| Some((at(i, "plan_id"), draft.plan_id?, draft.organization_id))).collect();
+    inspection_plans::check_visits(tx, &visits, &mut faults)?;
     Error::unless_empty(faults)
 }
 
@@ -142,8 +168,11 @@ impl Resource for Inspections {
     const NAME: &'static str = "inspections";
     const LABEL: (&'static str, &'static str) = ("检查督导", "inspection");
     const AREA: Area = Area::Work;
-    const REFERENCES: &'static [Reference] =
-        &[Reference::ORGANIZATION, Reference { field: "inspector_id", column: "inspector_code", of: "organizations" }];
+    const REFERENCES: &'static [Reference] = &[
+        Reference::ORGANIZATION,
+        Reference { field: "inspector_id", column: "inspector_code", of: "organizations" },
+        Reference { field: "plan_id", column: "plan_code", of: "inspection_plans" },
+    ];
 
     type View = Inspection;
     type Draft = InspectionDraft;
@@ -152,7 +181,7 @@ impl Resource for Inspections {
     reads!(t, Inspection);
 
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
-        check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
+        check_references(tx, scope, &drafts, None, |i, field| format!("/{i}/{field}"))?;
         let now = tx.now;
         let rows: Vec<Inspection> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect::<Result<_>>()?;
         insert_all!(&mut *tx.conn, t::table, rows)?;
@@ -169,13 +198,17 @@ impl Resource for Inspections {
             inspected_on: inspection.inspected_on,
             topics: inspection.topics,
             findings: inspection.findings,
+            plan_id: inspection.plan_id,
         })
     }
 
     fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
-        check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
+        check_references(tx, scope, std::slice::from_ref(&draft), Some(before), |_, field| format!("/{field}"))?;
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft)?;
         save!(tx, t, before, &after)?;
+        if before.organization_id != after.organization_id {
+            inspection_findings::follow(tx, after.id, after.organization_id)?;
+        }
         Ok(after)
     }
 

@@ -10,6 +10,7 @@ pub mod campaign_events;
 pub mod campaigns;
 pub mod certificates;
 pub mod circulars;
+pub mod commendation_rounds;
 pub mod consents;
 pub mod contact_changes;
 pub mod demonstration_units;
@@ -21,12 +22,16 @@ pub mod goods_movements;
 pub mod hero_groups;
 pub mod heroes;
 pub mod honours;
+pub mod inspection_findings;
+pub mod inspection_plans;
 pub mod inspections;
 pub mod ledger_transactions;
+pub mod liaison_questionings;
 pub mod media_items;
 pub mod media_placements;
 pub mod memberships;
 pub mod monthly_returns;
+pub mod nominations;
 pub mod notice_objections;
 pub mod notifications;
 pub mod organizations;
@@ -35,6 +40,7 @@ pub mod person_duplicates;
 pub mod person_merges;
 pub mod persons;
 pub mod placements;
+pub mod policy_documents;
 pub mod public_notices;
 pub mod publicity_assets;
 pub mod references;
@@ -47,6 +53,7 @@ pub mod rules;
 pub mod service_records;
 pub mod stages;
 pub mod targets;
+pub mod training_attendances;
 pub mod trainings;
 pub mod users;
 pub mod versions;
@@ -87,7 +94,11 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<media_items::MediaItems>::new())),
         Box::leak(Box::new(Of::<media_placements::MediaPlacements>::new())),
         Box::leak(Box::new(Of::<trainings::Trainings>::new())),
+        Box::leak(Box::new(Of::<training_attendances::TrainingAttendances>::new())),
+        Box::leak(Box::new(Of::<inspection_plans::InspectionPlans>::new())),
         Box::leak(Box::new(Of::<inspections::Inspections>::new())),
+        Box::leak(Box::new(Of::<inspection_findings::InspectionFindings>::new())),
+        Box::leak(Box::new(Of::<liaison_questionings::LiaisonQuestionings>::new())),
         Box::leak(Box::new(Of::<return_forms::ReturnForms>::new())),
         Box::leak(Box::new(Of::<return_rounds::ReturnRounds>::new())),
         Box::leak(Box::new(Of::<monthly_returns::MonthlyReturns>::new())),
@@ -96,6 +107,9 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<report_outlines::ReportOutlines>::new())),
         Box::leak(Box::new(Of::<report_snapshots::ReportSnapshots>::new())),
         Box::leak(Box::new(Of::<targets::Targets>::new())),
+        Box::leak(Box::new(Of::<commendation_rounds::CommendationRounds>::new())),
+        Box::leak(Box::new(Of::<nominations::Nominations>::new())),
+        Box::leak(Box::new(Of::<policy_documents::PolicyDocuments>::new())),
         Box::leak(Box::new(Of::<hero_groups::HeroGroups>::new())),
         Box::leak(Box::new(Of::<heroes::Heroes>::new())),
         Box::leak(Box::new(Of::<honours::Honours>::new())),

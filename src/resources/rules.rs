@@ -1,6 +1,9 @@
 //! Rules that several slices share: pure, with what they judge passed in.
 
+use std::collections::HashSet;
+
 use chrono::{Datelike, NaiveDate};
+use diesel::prelude::*;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -9,6 +12,7 @@ use validator::{Validate, ValidationError};
 use crate::db::{AnyConnection, Tx};
 use crate::error::{Error, Fault, Result, Says};
 use crate::policy::{Action, Scope};
+use crate::schema::organization_closure as closure;
 use crate::types::{Id, Instant, NumberFound, TextEnum, business_today, numbers_in};
 use crate::web::verbs::{named, refusal};
 
@@ -166,6 +170,26 @@ pub fn all_in_scope(
     let known = verbs.known_ids(conn, scope, &ids)?;
     faults.extend(wanted.into_iter().filter(|(_, id)| !known.contains(id)).map(|(pointer, _)| Fault::unknown_reference(pointer)));
     Ok(())
+}
+
+/// Which of some organizations are, or lie below, which of some others: pairs of the one above and the one below. One query, whatever their
+/// number.
+pub fn lying_below(
+    conn: &mut AnyConnection,
+    above: impl IntoIterator<Item = Id>,
+    below: impl IntoIterator<Item = Id>,
+) -> Result<HashSet<(Id, Id)>> {
+    let above: HashSet<Id> = above.into_iter().collect();
+    let below: HashSet<Id> = below.into_iter().collect();
+    if above.is_empty() || below.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let pairs: Vec<(Id, Id)> = closure::table
+        .filter(closure::ancestor_id.eq_any(above))
+        .filter(closure::descendant_id.eq_any(below))
+        .select((closure::ancestor_id, closure::descendant_id))
+        .load(conn)?;
+    Ok(pairs.into_iter().collect())
 }
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
-//! Targets (年度目标): the value that a figure should reach, for one association and one year.
+//! Targets (年度目标): the value that a figure should reach, for one association and one year. How far it has come is computed when asked
+//! for ([`progress`]).
+
+pub mod progress;
 
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -10,9 +13,18 @@ use crate::db::{Any, AnyConnection, Tx, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::targets as t;
-use crate::types::{Id, Instant, code_or_new};
+use crate::types::{Id, Instant, code_or_new, text_enum};
 use crate::web::verbs::stale;
 use crate::web::{Measure, Measured, Reference, Resource, measured, reads, viewed};
+
+text_enum! {
+    /// A phase of the four-ones programme.
+    TargetPhase {
+        Pilot = "pilot", "试点", "pilot";
+        RollOut = "roll_out", "全面铺开", "roll-out";
+        Consolidation = "consolidation", "总结提升", "consolidation";
+    }
+}
 
 /// What is to be reached in a year.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
@@ -30,6 +42,8 @@ pub struct Target {
     /// What the value counts.
     #[schema(example = "个")]
     pub unit: String,
+    /// The phase of the programme that it belongs to.
+    pub phase: Option<TargetPhase>,
     /// Counts the changes; the ETag.
     pub version: i32,
     pub created_at: Instant,
@@ -58,6 +72,8 @@ pub struct TargetDraft {
     /// What the value counts.
     #[schema(min_length = 1, max_length = 20, example = "个")]
     pub unit: String,
+    /// The phase of the programme that it belongs to.
+    pub phase: Option<TargetPhase>,
 }
 
 /// Which targets.
@@ -71,6 +87,9 @@ pub struct TargetFilter {
     pub code: Option<String>,
     pub year: Option<i32>,
     pub indicator: Option<String>,
+    /// One or several, separated by commas.
+    #[param(inline)]
+    pub phase: Option<Vec<TargetPhase>>,
 }
 
 pub struct Targets;
@@ -88,7 +107,9 @@ fn query(scope: &Scope, filter: &TargetFilter) -> t::BoxedQuery<'static, Any> {
     if let Some(indicator) = &filter.indicator {
         query = query.filter(t::indicator.eq(indicator.clone()));
     }
-
+    if let Some(phases) = &filter.phase {
+        query = query.filter(t::phase.eq_any(phases.clone()));
+    }
     query
 }
 
@@ -101,6 +122,7 @@ fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: TargetDra
         year: draft.year,
         value: draft.value,
         unit: draft.unit,
+        phase: draft.phase,
         version,
         created_at,
         updated_at: now,
@@ -160,6 +182,7 @@ impl Resource for Targets {
             year: target.year,
             value: target.value,
             unit: target.unit,
+            phase: target.phase,
         })
     }
 

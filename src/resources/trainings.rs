@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use super::rules;
+use super::{rules, training_attendances};
 use crate::db::{Any, AnyConnection, Tx, grams, insert_all};
 use crate::error::{Error, Fault, Result, Says};
 use crate::policy::{Area, OrganizationLevel, Scope};
@@ -245,6 +245,9 @@ impl Resource for Trainings {
         save!(tx, t, before, &after)?;
         if before.topic != after.topic {
             grams::replace(tx.conn, Self::NAME, after.id, Some(&after.topic))?;
+        }
+        if before.organization_id != after.organization_id {
+            training_attendances::follow(tx, after.id, after.organization_id)?;
         }
         Ok(after)
     }

@@ -3,15 +3,16 @@
 use chrono::NaiveDate;
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
 use super::{appointments, rules};
 use crate::db::{Any, AnyConnection, Tx, grams, insert_all};
 use crate::error::{Error, Result, Says};
-use crate::policy::{Area, OrganizationLevel, Scope};
+use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::workstations as t;
-use crate::types::{CoordinateSystem, Id, Instant, code_or_new, text_enum};
+use crate::types::{CoordinateSystem, Id, Instant, TextEnum, code_or_new, text_enum};
 use crate::web::verbs::refusal;
 use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
@@ -168,6 +169,18 @@ fn row(id: Id, version: i32, created_at: Instant, now: Instant, draft: Workstati
         created_at,
         updated_at: now,
     }
+}
+
+/// Workstations that were commended: those that were not known as such are now.
+pub fn commend(tx: &mut Tx<'_>, ids: Vec<Id>) -> Result<()> {
+    let those = t::table.filter(t::id.eq_any(ids)).filter(t::commended.is_null().or(t::commended.eq(false)));
+    let rows: Vec<(Id, Id, Option<bool>)> = those.clone().order(t::id).select((t::id, t::organization_id, t::commended)).load(tx.conn)?;
+    diesel::update(those).set((t::commended.eq(Some(true)), t::version.eq(t::version + 1), t::updated_at.eq(tx.now))).execute(tx.conn)?;
+    for (id, organization_id, before) in rows {
+        let detail = json!({"commended": [before, true]});
+        tx.audit(Action::Update.code(), Workstations::NAME, Some(id), Some(organization_id), Some(&detail));
+    }
+    Ok(())
 }
 
 fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[WorkstationDraft], at: impl Fn(usize, &str) -> String) -> Result<()> {

@@ -82,6 +82,7 @@ const BY_NAME: &[(&str, &str)] = &[
     ("reference", "20220128000123"),
     ("refers_to", "organizations"),
     ("refresh_token", "kQ7mX2vR9tB4nL6sW1pZ8c"),
+    ("remedy_note", "已补齐值班记录并明确专人"),
     ("request_id", "0193d1b2c3d47a5f8e9b0c1d2e3f4a5b"),
     ("resource", "volunteers"),
     ("resource_en", "volunteer team"),

@@ -49,6 +49,7 @@ fn the_list_of_references_is_the_databases() {
             "organization_closure",
             "publicity_asset_stages",
             "demonstration_unit_stages",
+            "inspection_plan_subjects",
             "refresh_tokens",
             "person_distinctions",
             "public_notice_lines",

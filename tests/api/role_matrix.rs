@@ -225,7 +225,15 @@ impl Samples {
                 ("person_id", _) if verbs.name() == "volunteers" => json!(self.id("persons")),
                 ("programme_id" | "organization_id", Some(reference)) => json!(self.id(reference.of)),
                 ("amount_fen", _) => json!(100),
+                ("number", _) if verbs.name() == "policy_documents" => json!("豫政办〔2013〕90号"),
                 ("number", _) => json!("6222021702000000000"),
+                // A plan of one county inspects itself.
+                ("members", _) if verbs.name() == "inspection_plans" => json!([{"name": "李明", "unit": "登封市公安局"}]),
+                ("subjects", _) => json!([self.id("organizations")]),
+                // What needs no owner: there are no sample users yet.
+                ("fixed_on_the_spot", _) => json!(true),
+                ("post", _) => json!("liaison_officer"),
+                ("workstation_id", Some(reference)) if verbs.name() == "nominations" => json!(self.id(reference.of)),
                 // What the sample notice tells of is the sample honour.
                 ("document_number", _) if ["honours", "public_notices"].contains(&verbs.name()) => json!("郑义〔2022〕8号"),
                 // The whole name of the sample person would not be for it.
@@ -275,6 +283,7 @@ fn step_body(resource: &str, action: &str, samples: &Samples) -> Value {
         "advance" => json!({"stage": "completed", "effective_on": "2022-06-17"}),
         "retract" => json!({"effective_on": "2022-06-17"}),
         "return" | "reject" | "cancel" | "amend" => json!({"reason": "核对"}),
+        "return" | "reject" | "cancel" | "reopen" => json!({"reason": "核对"}),
         "reverse" if resource == "disbursements" => json!({"reason": "核对", "reversed_on": "2022-06-17"}),
         "reverse" => json!({"reason": "核对"}),
         "pay" => json!({"paid_on": "2022-06-17"}),
@@ -282,7 +291,10 @@ fn step_body(resource: &str, action: &str, samples: &Samples) -> Value {
         "reveal" => json!({"reason": "核对身份信息"}),
         "confirm" => json!({"confirmed_by": "评定委员会", "confirmation_number": "郑义〔2022〕8号", "confirmed_on": "2022-06-17"}),
         "revoke" => json!({"reason": "核对", "document_number": "郑义〔2022〕8号", "revoked_on": "2022-06-17"}),
-        "withdraw" if resource == "public_notices" => json!({"reason": "核对"}),
+        "withdraw" if ["public_notices", "inspection_plans"].contains(&resource) => json!({"reason": "核对"}),
+        "remedy" => json!({"note": "已整改", "remedied_on": "2022-06-17"}),
+        "award" => json!({"document_number": "郑义〔2022〕8号"}),
+        "retire" if resource == "policy_documents" => json!({"superseded_by_id": samples.id("policy_documents")}),
         "correct" => json!({"note": "核对"}),
         "issue" => json!({"number": "郑义〔2022〕9号"}),
         "answer" => json!({"outcome": "dismissed", "answer": "已核对"}),

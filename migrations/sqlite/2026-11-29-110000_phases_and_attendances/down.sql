@@ -1,0 +1,2 @@
+DROP TABLE training_attendances;
+ALTER TABLE targets DROP COLUMN phase;

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod appointments;
+pub mod assessments;
 pub mod audit_events;
 pub mod bank_transfer_lines;
 pub mod bank_transfers;
@@ -87,6 +88,7 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<contact_changes::ContactChanges>::new())),
         Box::leak(Box::new(Of::<demonstration_units::DemonstrationUnits>::new())),
         Box::leak(Box::new(Of::<standards::Standards>::new())),
+        Box::leak(Box::new(Of::<assessments::Assessments>::new())),
         Box::leak(Box::new(Of::<publicity_assets::PublicityAssets>::new())),
         Box::leak(Box::new(Of::<campaigns::Campaigns>::new())),
         Box::leak(Box::new(Of::<campaign_events::CampaignEvents>::new())),

@@ -363,7 +363,9 @@ fn bound(tx: &mut Tx<'_>, scope: &Scope, drafts: &[AssessmentDraft]) -> Result<V
     check("demonstration_units", "demonstration_unit_id", |draft| draft.demonstration_unit_id)?;
     check("volunteer_teams", "volunteer_team_id", |draft| draft.volunteer_team_id)?;
     check("organizations", "subject_organization_id", |draft| draft.subject_organization_id)?;
-    faults.extend(drafts.iter().enumerate().filter_map(|(i, draft)| rules::not_ahead(Some(draft.assessed_on), tx.now, format!("/{i}/assessed_on"))));
+    faults.extend(
+        drafts.iter().enumerate().filter_map(|(i, draft)| rules::not_ahead(Some(draft.assessed_on), tx.now, format!("/{i}/assessed_on"))),
+    );
     Error::unless_empty(std::mem::take(&mut faults))?;
 
     let wanted: Vec<Id> = drafts.iter().map(|draft| draft.standard_id).collect();

@@ -13,7 +13,7 @@ use super::assessments::{self, Assessed};
 use super::rules;
 use super::stages::{self, AdvanceBody, DatedStage, RetractBody, Stage, dated_stages, latest, with, without};
 use super::standards::Subject;
-use crate::db::{Any, AnyConnection, Tx, grams, insert_all};
+use crate::db::{Any, AnyConnection, Subset, Tx, grams, insert_all};
 use crate::error::{Error, Fault, Result};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::demonstration_units as t;
@@ -160,6 +160,11 @@ fn query(scope: &Scope, filter: &DemonstrationUnitFilter) -> t::BoxedQuery<'stat
         query = query.filter(assessments::standing(Subject::DemonstrationUnit, assessed, business_today(Instant::now())).holds(t::id));
     }
     query
+}
+
+/// Those that were completed on a day.
+pub fn completed_on(day: NaiveDate) -> Subset {
+    dated::as_at(Some(&[Stage::Completed]), day)
 }
 
 fn row(id: Id, version: i32, created_at: Instant, now: Instant, stage: DatedStage, draft: DemonstrationUnitDraft) -> Row {

@@ -359,7 +359,8 @@ impl Resource for Standards {
         check(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
         let now = tx.now;
         // Of two versions that are begun at once one is the next.
-        let owners = organizations::table.filter(organizations::id.eq_any(drafts.iter().map(|draft| draft.organization_id).collect::<Vec<_>>()));
+        let owners =
+            organizations::table.filter(organizations::id.eq_any(drafts.iter().map(|draft| draft.organization_id).collect::<Vec<_>>()));
         held!(tx.conn, owners.order(organizations::id).select(organizations::id))?;
         let keys: Vec<String> = drafts.iter().map(|draft| draft.key.clone()).collect();
         let known: Vec<(Id, String, i32)> =
@@ -393,7 +394,8 @@ impl Resource for Standards {
     fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
         check(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
         if draft.key != before.key || draft.organization_id != before.organization_id {
-            let says = Says::new("版本的标识和所属单位不能修改；请另建一个标准", "a version keeps its key and its owner; make another standard");
+            let says =
+                Says::new("版本的标识和所属单位不能修改；请另建一个标准", "a version keeps its key and its owner; make another standard");
             let field = if draft.key == before.key { "/organization_id" } else { "/key" };
             return Err(Error::invalid(vec![Fault::new(field, "fixed", says)]));
         }

@@ -121,7 +121,11 @@ pub fn faults_of(items: &[StandardItem], drafts: &[AssessmentItemDraft], attache
         if !seen.insert(key.as_str()) {
             fault(format!("{n}/key"), "twice", format!("项目“{key}”已在前面填写"), format!("the item '{key}' is answered before"));
         }
-        let told = [("met", ItemKind::YesNo, draft.met.is_some()), ("score", ItemKind::Score, draft.score.is_some()), ("count", ItemKind::Count, draft.count.is_some())];
+        let told = [
+            ("met", ItemKind::YesNo, draft.met.is_some()),
+            ("score", ItemKind::Score, draft.score.is_some()),
+            ("count", ItemKind::Count, draft.count.is_some()),
+        ];
         for (field, kind, _) in told.into_iter().filter(|(_, kind, told)| *told && *kind != item.kind) {
             let ((wants_zh, wants_en), (is_zh, is_en)) = (item.kind.label(), kind.label());
             fault(

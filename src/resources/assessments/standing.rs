@@ -41,7 +41,12 @@ fn accepted(subject: Subject) -> Vec<Part> {
 /// Those of a kind with an accepted assessment that holds on a day.
 pub fn valid(subject: Subject, day: NaiveDate) -> Vec<Part> {
     let mut parts = accepted(subject);
-    parts.extend([Part::Sql(" AND assessed_on <= "), Part::Date(day), Part::Sql(" AND (expires_on IS NULL OR expires_on > "), Part::Date(day)]);
+    parts.extend([
+        Part::Sql(" AND assessed_on <= "),
+        Part::Date(day),
+        Part::Sql(" AND (expires_on IS NULL OR expires_on > "),
+        Part::Date(day),
+    ]);
     parts.push(Part::Sql(")"));
     parts
 }

@@ -25,9 +25,19 @@ pub fn all() -> Vec<Step<Assessments>> {
             None,
             submit,
         ),
-        (Action::Return, "退回并说明原因，恢复为草稿 / Send back with the reason: it is a draft again", Some(Shape::of::<ReasonBody>), send_back),
+        (
+            Action::Return,
+            "退回并说明原因，恢复为草稿 / Send back with the reason: it is a draft again",
+            Some(Shape::of::<ReasonBody>),
+            send_back,
+        ),
         (Action::Accept, "审核通过（不得为编制人或提交人） / Accept: by another than who wrote or submitted it", None, accept),
-        (Action::Withdraw, "撤回并说明原因，评定不再有效 / Withdraw with the reason: it holds no more", Some(Shape::of::<ReasonBody>), withdraw),
+        (
+            Action::Withdraw,
+            "撤回并说明原因，评定不再有效 / Withdraw with the reason: it holds no more",
+            Some(Shape::of::<ReasonBody>),
+            withdraw,
+        ),
     ];
     steps.into_iter().map(|(action, summary, body, run)| Step { action, summary, body, needs_key: false, run }).collect()
 }

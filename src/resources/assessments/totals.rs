@@ -75,10 +75,16 @@ mod tests {
         assert_eq!(achieved(&yes_no, Finding::default()), None);
         // A third of ten points is 3.33, rounded down; all of it is all of it.
         let of_three = item(10, ItemKind::Score, Some(3));
-        assert_eq!((achieved(&of_three, score(1)), achieved(&of_three, score(2)), achieved(&of_three, score(3))), (Some(333), Some(666), Some(1_000)));
+        assert_eq!(
+            (achieved(&of_three, score(1)), achieved(&of_three, score(2)), achieved(&of_three, score(3))),
+            (Some(333), Some(666), Some(1_000))
+        );
         // More than is required gives no more.
         let five = item(10, ItemKind::Count, Some(5));
-        assert_eq!((achieved(&five, count(4)), achieved(&five, count(5)), achieved(&five, count(50))), (Some(800), Some(1_000), Some(1_000)));
+        assert_eq!(
+            (achieved(&five, count(4)), achieved(&five, count(5)), achieved(&five, count(50))),
+            (Some(800), Some(1_000), Some(1_000))
+        );
         assert_eq!(total([(&yes_no, met(true)), (&five, count(4))]), Some(2_800));
         assert_eq!(total([(&yes_no, met(true)), (&five, Finding::default())]), None, "what is unknown is not zero");
         assert_eq!(maximum(&[yes_no, of_three, five]), 4_000);

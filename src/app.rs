@@ -170,6 +170,7 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(resources::report_snapshots::changes)
         .service(reports::vacancies::vacancies)
         .service(resources::targets::progress::progress)
+        .service(reports::compliance_report)
         .service(imports::create)
         .service(imports::list)
         .service(imports::columns_of)

@@ -67,6 +67,9 @@
 //! | 小程序码 | QR code | | 场景值 | scene |
 //! | 每月上报，上报表 | monthly return, return form | | 上报批次 | return round |
 //! | 上报数，记录算得数 | declared, computed | | 逾期，缺报 | late, missing |
+//! | 标准，版本 | standard, version | | 达标评定 | assessment |
+//! | 评定项目，佐证 | item, evidence | | 等次，有效期 | level, expiry |
+//! | 县市区达标情况 | compliance | | 修订，废止 | revise, retire |
 //! | 审计记录 | audit event | | 链环，检查点 | link, checkpoint |
 //! | 督导检查计划，受检单位 | inspection plan, subject | | 检查发现的问题 | finding |
 //! | 整改，销号 | remedy, close | | 抽查询问 | questioning |

@@ -1574,6 +1574,88 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::types::sql::{Instant, Uuid};
 
+    standards (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        key -> Text,
+        number -> Integer,
+        title -> Text,
+        subject -> Text,
+        items -> Text,
+        levels -> Text,
+        valid_months -> Nullable<Integer>,
+        state -> Text,
+        published_by -> Nullable<Uuid>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
+    assessments (id) {
+        id -> Uuid,
+        code -> Text,
+        organization_id -> Uuid,
+        standard_id -> Uuid,
+        subject -> Text,
+        workstation_id -> Nullable<Uuid>,
+        demonstration_unit_id -> Nullable<Uuid>,
+        volunteer_team_id -> Nullable<Uuid>,
+        subject_organization_id -> Nullable<Uuid>,
+        assessed_on -> Date,
+        note -> Nullable<Text>,
+        state -> Text,
+        reason -> Nullable<Text>,
+        total -> Nullable<BigInt>,
+        maximum_total -> BigInt,
+        level -> Nullable<Text>,
+        expires_on -> Nullable<Date>,
+        prepared_by -> Uuid,
+        submitted_by -> Nullable<Uuid>,
+        accepted_by -> Nullable<Uuid>,
+        accepted_on -> Nullable<Date>,
+        version -> Integer,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::Uuid;
+
+    assessment_items (assessment_id, position) {
+        assessment_id -> Uuid,
+        position -> Integer,
+        key -> Text,
+        met -> Nullable<Bool>,
+        score -> Nullable<Integer>,
+        count -> Nullable<Integer>,
+        note -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::Uuid;
+
+    assessment_evidence (assessment_id, position, place) {
+        assessment_id -> Uuid,
+        position -> Integer,
+        place -> Integer,
+        attachment_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Instant, Uuid};
+
     return_forms (id) {
         id -> Uuid,
         code -> Text,
@@ -1949,6 +2031,9 @@ diesel::table! {
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     appointments,
+    assessment_evidence,
+    assessment_items,
+    assessments,
     attachments,
     audit_checkpoints,
     audit_events,
@@ -2022,6 +2107,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     return_rounds,
     role_grants,
     sessions,
+    standards,
     targets,
     trainings,
     users,

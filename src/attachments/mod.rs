@@ -17,6 +17,7 @@ mod sweep;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use store::of_record;
 pub use sweep::{keep_clean, sweep};
 
 /// How much may be attached.

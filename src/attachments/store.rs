@@ -3,11 +3,12 @@
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
+use serde_json::json;
 
 use crate::db::{Any, AnyConnection};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Actor, Area, Scope};
-use crate::schema::attachments as t;
+use crate::schema::{assessment_evidence, attachments as t};
 use crate::storage::Place;
 use crate::types::{Id, Instant};
 use crate::web::verbs::{self, Verbs};
@@ -115,6 +116,15 @@ pub fn count_of(conn: &mut AnyConnection, resource: &str, record_id: Id) -> Resu
     Ok(t::table.filter(t::resource.eq(resource)).filter(t::record_id.eq(record_id)).count().get_result(conn)?)
 }
 
+/// Those of the ids that are attachments of a record.
+pub fn of_record(conn: &mut AnyConnection, resource: &str, record_id: Id, ids: &[Id]) -> Result<Vec<Id>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let of = t::table.filter(t::resource.eq(resource)).filter(t::record_id.eq(record_id)).filter(t::id.eq_any(ids));
+    Ok(of.select(t::id).load(conn)?)
+}
+
 /// Bytes of all files of an organization.
 pub fn bytes_of(conn: &mut AnyConnection, organization_id: Id) -> Result<i64> {
     let sum = sql::<Nullable<BigInt>>("CAST(SUM(bytes) AS BIGINT)");
@@ -122,7 +132,17 @@ pub fn bytes_of(conn: &mut AnyConnection, organization_id: Id) -> Result<i64> {
     Ok(sum.unwrap_or_default())
 }
 
+/// Takes an attachment's row away, where it is nobody's evidence.
 pub fn delete(conn: &mut AnyConnection, id: Id) -> Result<usize> {
+    let proved: i64 = assessment_evidence::table.filter(assessment_evidence::attachment_id.eq(id)).count().get_result(conn)?;
+    if proved > 0 {
+        return Err(Error::because(
+            Code::StillReferenced,
+            "此附件是达标评定中某项的佐证，不能删除；评定为草稿时，请先从该项中移除",
+            "this is the evidence of an item of an assessment; take it from there first, while the assessment is a draft",
+        )
+        .with("referrers", vec![json!({"resource": "assessments", "count": proved})]));
+    }
     Ok(diesel::delete(t::table.find(id)).execute(conn)?)
 }
 

@@ -103,6 +103,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("policy_documents", "SELECT id, title AS name FROM policy_documents"),
     ("publicity_assets", "SELECT id, name FROM publicity_assets"),
     ("return_forms", "SELECT id, title AS name FROM return_forms"),
+    ("standards", "SELECT id, title AS name FROM standards"),
     ("trainings", "SELECT id, topic AS name FROM trainings"),
     ("users", "SELECT id, name FROM users"),
     ("volunteer_teams", "SELECT id, name FROM volunteer_teams"),

@@ -56,6 +56,17 @@ impl ReportForm {
     }
 }
 
+/// The year in a path.
+pub fn year_of(text: &str) -> Result<i32> {
+    text.parse().ok().filter(|year| (2000..=2100).contains(year)).ok_or_else(|| {
+        Error::because(
+            Code::InvalidParameter,
+            "年度应为 2000 到 2100 的整数，如 2022",
+            "the year is a whole number from 2000 to 2100, as 2022",
+        )
+    })
+}
+
 /// The annual report, computed from the records at this moment: JSON, or what `Accept` or `format` asks for. The document is laid out after
 /// GB/T 9704-2012; the workbook has a sheet for each chapter and one of definitions.
 #[utoipa::path(operation_id = "reports_annual", tag = "figures", summary = "年度工作报告 / The annual report",
@@ -73,13 +84,7 @@ pub async fn annual_report(
     year: web::Path<String>,
 ) -> Result<HttpResponse> {
     let scope = caller.actor.may(Area::Figures, Action::Read)?;
-    let year: i32 = year.parse().ok().filter(|year| (2000..=2100).contains(year)).ok_or_else(|| {
-        Error::because(
-            Code::InvalidParameter,
-            "年度应为 2000 到 2100 的整数，如 2022",
-            "the year is a whole number from 2000 to 2100, as 2022",
-        )
-    })?;
+    let year = year_of(&year)?;
     let query = Pairs::parse(request.query_string())?.into_json(&filter_shape::<ReportQuery>())?;
     let query: ReportQuery = serde_json::from_value(query).map_err(Error::internal)?;
     let form = query.format.map_or_else(|| ReportForm::of(&request), Ok)?;

@@ -2,6 +2,7 @@
 
 pub mod annual;
 mod api;
+mod compliance;
 mod declared;
 mod docx;
 mod markdown;
@@ -11,3 +12,4 @@ mod xlsx;
 
 pub use annual::AnnualReport;
 pub use api::{ReportForm, annual_report, answer};
+pub use compliance::{COUNTY_CAPACITY, compliance_report};

@@ -9,13 +9,15 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
+use super::assessments::{self, Assessed};
 use super::rules;
 use super::stages::{self, AdvanceBody, DatedStage, RetractBody, Stage, dated_stages, latest, with, without};
-use crate::db::{Any, AnyConnection, Tx, grams, insert_all};
+use super::standards::Subject;
+use crate::db::{Any, AnyConnection, Subset, Tx, grams, insert_all};
 use crate::error::{Error, Fault, Result};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::demonstration_units as t;
-use crate::types::{DatePrecision, Id, Instant, code_or_new, text_enum};
+use crate::types::{DatePrecision, Id, Instant, business_today, code_or_new, text_enum};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
 use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
@@ -126,6 +128,9 @@ pub struct DemonstrationUnitFilter {
     pub stage: Option<Vec<Stage>>,
     /// Stages are taken as at this day; without `stage`, those that had any by then.
     pub as_at: Option<NaiveDate>,
+    /// Whether it is assessed by a standard, as of today in China.
+    #[param(inline)]
+    pub assessed: Option<Assessed>,
 }
 
 pub struct DemonstrationUnits;
@@ -151,7 +156,15 @@ fn query(scope: &Scope, filter: &DemonstrationUnitFilter) -> t::BoxedQuery<'stat
         (Some(stages), None) => query = query.filter(t::stage.eq_any(stages.clone())),
         (None, None) => {}
     }
+    if let Some(assessed) = filter.assessed {
+        query = query.filter(assessments::standing(Subject::DemonstrationUnit, assessed, business_today(Instant::now())).holds(t::id));
+    }
     query
+}
+
+/// Those that were completed on a day.
+pub fn completed_on(day: NaiveDate) -> Subset {
+    dated::as_at(Some(&[Stage::Completed]), day)
 }
 
 fn row(id: Id, version: i32, created_at: Instant, now: Instant, stage: DatedStage, draft: DemonstrationUnitDraft) -> Row {
@@ -296,6 +309,9 @@ impl Resource for DemonstrationUnits {
         }
         if before.name != after.name {
             grams::replace(tx.conn, Self::NAME, after.id, after.name.as_deref())?;
+        }
+        if before.organization_id != after.organization_id {
+            assessments::follow(tx, Subject::DemonstrationUnit, after.id, after.organization_id)?;
         }
         Ok(view(after, with(&before.stages, new)))
     }

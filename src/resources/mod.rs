@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod appointments;
+pub mod assessments;
 pub mod audit_events;
 pub mod bank_transfer_lines;
 pub mod bank_transfers;
@@ -52,6 +53,7 @@ pub mod role_grants;
 pub mod rules;
 pub mod service_records;
 pub mod stages;
+pub mod standards;
 pub mod targets;
 pub mod training_attendances;
 pub mod trainings;
@@ -85,6 +87,8 @@ pub fn all() -> Vec<&'static dyn Verbs> {
         Box::leak(Box::new(Of::<certificates::Certificates>::new())),
         Box::leak(Box::new(Of::<contact_changes::ContactChanges>::new())),
         Box::leak(Box::new(Of::<demonstration_units::DemonstrationUnits>::new())),
+        Box::leak(Box::new(Of::<standards::Standards>::new())),
+        Box::leak(Box::new(Of::<assessments::Assessments>::new())),
         Box::leak(Box::new(Of::<publicity_assets::PublicityAssets>::new())),
         Box::leak(Box::new(Of::<campaigns::Campaigns>::new())),
         Box::leak(Box::new(Of::<campaign_events::CampaignEvents>::new())),

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use super::{memberships, rules};
+use super::standards::Subject;
+use super::{assessments, memberships, rules};
 use crate::db::{Any, AnyConnection, Tx, grams, insert_all};
 use crate::error::{Error, Fault, Result, Says};
 use crate::policy::{Area, OrganizationLevel, Scope};
@@ -264,6 +265,7 @@ impl Resource for VolunteerTeams {
         }
         if before.organization_id != after.organization_id {
             memberships::follow(tx, after.id, after.organization_id)?;
+            assessments::follow(tx, Subject::VolunteerTeam, after.id, after.organization_id)?;
         }
         Ok(after)
     }

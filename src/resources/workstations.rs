@@ -7,12 +7,14 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
+use super::assessments::{self, Assessed};
+use super::standards::Subject;
 use super::{appointments, rules};
 use crate::db::{Any, AnyConnection, Tx, grams, insert_all};
 use crate::error::{Error, Result, Says};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::workstations as t;
-use crate::types::{CoordinateSystem, Id, Instant, TextEnum, code_or_new, text_enum};
+use crate::types::{CoordinateSystem, Id, Instant, TextEnum, business_today, code_or_new, text_enum};
 use crate::web::verbs::refusal;
 use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
@@ -124,6 +126,9 @@ pub struct WorkstationFilter {
     #[param(inline)]
     pub status: Option<WorkstationStatus>,
     pub commended: Option<bool>,
+    /// Whether it is assessed by a standard, as of today in China.
+    #[param(inline)]
+    pub assessed: Option<Assessed>,
 }
 
 pub struct Workstations;
@@ -146,6 +151,9 @@ fn query(scope: &Scope, filter: &WorkstationFilter) -> t::BoxedQuery<'static, An
     }
     if let Some(commended) = filter.commended {
         query = query.filter(t::commended.eq(commended));
+    }
+    if let Some(assessed) = filter.assessed {
+        query = query.filter(assessments::standing(Subject::Workstation, assessed, business_today(Instant::now())).holds(t::id));
     }
     query
 }
@@ -238,6 +246,7 @@ impl Resource for Workstations {
         }
         if before.organization_id != after.organization_id {
             appointments::follow(tx, after.id, after.organization_id)?;
+            assessments::follow(tx, Subject::Workstation, after.id, after.organization_id)?;
         }
         Ok(after)
     }

@@ -50,6 +50,8 @@ fn the_list_of_references_is_the_databases() {
             "publicity_asset_stages",
             "demonstration_unit_stages",
             "inspection_plan_subjects",
+            "assessment_items",
+            "assessment_evidence",
             "refresh_tokens",
             "person_distinctions",
             "public_notice_lines",

@@ -4,6 +4,7 @@
 
 mod annual_reports;
 mod appointments;
+mod assessments;
 mod attachments;
 mod audit;
 mod bad_input;
@@ -15,6 +16,7 @@ mod circulars;
 mod cluster;
 mod commendations;
 mod compatibility;
+mod compliance;
 mod consents;
 mod contract;
 mod crash;
@@ -54,6 +56,7 @@ mod search;
 mod secrecy;
 mod service_records;
 mod session;
+mod standards;
 mod starting;
 mod stopping;
 mod users;

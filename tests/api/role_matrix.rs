@@ -69,6 +69,8 @@ impl Samples {
                     assert_eq!(city.post(&form, &json!({})).status, 200);
                 }
                 "monthly_returns" => samples.find_return(&city),
+                // Only what is published is assessed by.
+                "assessments" => samples.publish_standard(host),
                 "webhook_deliveries" => samples.plant_delivery(&platform),
                 _ => {}
             }
@@ -187,6 +189,13 @@ impl Samples {
         self.0.insert("monthly_returns", (found().as_str().expect("an id").to_owned(), draft));
     }
 
+    fn publish_standard(&self, host: &Host) {
+        let leader = host.user("standards", Role::Leader, Some("zz"));
+        let standard = format!("{}/{}/publish", address("standards"), self.id("standards"));
+        let answer = leader.post(&standard, &json!({}));
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
     /// Somebody with the name of the sample person.
     fn plant_person(&self, importer: &Client<'_>, code: &str) -> String {
         let mut draft = self.0["persons"].1.clone();
@@ -244,6 +253,11 @@ impl Samples {
                 ("sections", _) => json!([{"title_zh": "队伍", "title_en": "Teams", "figures": ["four_ones.volunteers"]}]),
                 ("received_on", _) => json!(business_today(Instant::now())),
                 ("from_on" | "to_on", _) if verbs.name() == "certificates" => json!(business_today(Instant::now())),
+                ("items", _) if verbs.name() == "standards" => {
+                    json!([{"key": "office", "name": "样本", "weight": 1, "kind": "yes_no", "evidence_required": false}])
+                }
+                ("key", _) => json!("sample"),
+                ("workstation_id", _) if verbs.name() == "assessments" => json!(self.id("workstations")),
                 ("username", _) => json!("sample"),
                 ("initial_password", _) => json!("四月的风吹过金水河边的柳树"),
                 ("role", _) => json!("clerk"),
@@ -290,7 +304,7 @@ fn step_body(resource: &str, action: &str, samples: &Samples) -> Value {
         "reveal" => json!({"reason": "核对身份信息"}),
         "confirm" => json!({"confirmed_by": "评定委员会", "confirmation_number": "郑义〔2022〕8号", "confirmed_on": "2022-06-17"}),
         "revoke" => json!({"reason": "核对", "document_number": "郑义〔2022〕8号", "revoked_on": "2022-06-17"}),
-        "withdraw" if ["public_notices", "inspection_plans"].contains(&resource) => json!({"reason": "核对"}),
+        "withdraw" if ["public_notices", "inspection_plans", "assessments"].contains(&resource) => json!({"reason": "核对"}),
         "remedy" => json!({"note": "已整改", "remedied_on": "2022-06-17"}),
         "award" => json!({"document_number": "郑义〔2022〕8号"}),
         "retire" if resource == "policy_documents" => json!({"superseded_by_id": samples.id("policy_documents")}),

@@ -89,7 +89,7 @@ pub struct Circular {
     /// What the service tells of these months; in lists null, and until it is generated.
     pub facts: Option<facts::CircularFacts>,
     pub generated_at: Option<Instant>,
-    /// What people have written, paragraph by paragraph; in lists null.
+    /// What people have written, paragraph by paragraph.
     pub text: Option<String>,
     /// The user who issued it here.
     pub issued_by: Option<Id>,
@@ -268,7 +268,7 @@ fn view(row: Row, whole: bool) -> Result<Circular> {
         to_month: row.to_month,
         facts,
         generated_at: row.generated_at,
-        text: row.text.filter(|_| whole),
+        text: row.text,
         issued_by: row.issued_by,
         version: row.version,
         created_at: row.created_at,

@@ -79,6 +79,8 @@ pub struct Tx<'a> {
     touched: HashMap<Id, usize>,
     standing_changed: bool,
     work_placed: bool,
+    /// The database has ended the transaction by itself: nothing more may be written.
+    is_over: bool,
 }
 
 impl Tx<'_> {
@@ -163,6 +165,9 @@ impl Tx<'_> {
 
     /// A part that is undone as a whole when it fails, while the transaction goes on: a savepoint.
     pub fn nested<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.is_over {
+            return Err(Error::database_away());
+        }
         // A bulk write must not hold its whole history in memory.
         if self.events.len() >= 2_000 {
             self.flush()?;
@@ -176,7 +181,11 @@ impl Tx<'_> {
             }
             Err(error) => {
                 self.events.truncate(noted);
-                each!(&mut *self.conn, c => AnsiTransactionManager::rollback_transaction(c))?;
+                if each!(&mut *self.conn, c => AnsiTransactionManager::rollback_transaction(c)).is_err() {
+                    // SQLite ends the whole transaction when the disk is full: what came after would be kept, each part by itself.
+                    self.is_over = true;
+                    return Err(if error.code.status().is_server_error() { error } else { Error::database_away() });
+                }
                 Err(error)
             }
         }
@@ -393,8 +402,12 @@ fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut
         touched: HashMap::new(),
         standing_changed: false,
         work_placed: false,
+        is_over: false,
     };
     let value = work(&mut tx)?;
+    if tx.is_over {
+        return Err(Error::database_away());
+    }
     if deed.rolled_back {
         return Ok(Done { value, kept: false, standing_changed: false, work_placed: false });
     }

@@ -204,8 +204,8 @@ fn a_frozen_report_stays_as_it_was() {
         assert!(before == after, "{:?}", before.iter().zip(&after).map(|(before, after)| before == after).collect::<Vec<_>>());
         assert!(after[2].contains("[3 支]"), "{}", after[2]);
         // Nobody changes it, not even who made it, and not behind the service's back.
-        assert_eq!(city.patch(&path, "\"1\"", &json!({"note": "改"})).code(), "step_not_allowed");
-        assert_eq!(city.delete(&path).code(), "step_not_allowed");
+        assert_eq!(city.patch(&path, "\"1\"", &json!({"note": "改"})).code(), "forbidden");
+        assert_eq!(city.delete(&path).code(), "forbidden");
         for sql in ["UPDATE report_snapshots SET year = 2021", "DELETE FROM report_snapshots"] {
             let by_hand = host.service.db.run(false, |conn| {
                 let done = match conn {

@@ -25,6 +25,7 @@
 //! | [`outbox`] | what happened, told: notifications and webhooks |
 //! | [`client`] | `yiyong import`: a file from a script |
 //! | [`demo`] | the records of 2022 as files, and the demonstration that loads them over HTTP |
+//! | [`font`] | the typeface of what is drawn |
 //! | [`figures`] | a figure is a filter with an aggregate; its records are the list with that filter |
 //! | [`reports`] | figures set into documents |
 //! | [`resources`] | one slice per URL segment |
@@ -102,6 +103,7 @@ pub mod error;
 pub mod exports;
 pub mod figures;
 pub mod files;
+pub mod font;
 pub mod health;
 pub mod imports;
 pub mod integrity;

@@ -6,7 +6,7 @@ const TEXTS = {
     barsNote: '选中一行，查看该县市区的数据。', togetherNote: '“未分列”是来源只给出合计、没有分到各县市区的数。', map: '宣传阵地与工作站', layers: '图层',
     publicity_assets: '宣传阵地', workstations: '工作站', asList: '以列表显示', groups: '分项数据', other: '中文 / English', switchTo: 'English',
     foot: '数字由协会的记录计算得出，至多一分钟前更新；“余”表示不少于，“约”表示约数。位置为 GCJ-02 坐标。',
-    loading: '正在读取…', unknown: '未掌握', figuresOf: (name, year) => `${name} · ${year} 年`, days: (year) => `时点数截至 ${year} 年 12 月 31 日，时期数为全年合计`,
+    loading: '正在读取…', unknown: '未填报', figuresOf: (name, year) => `${name} · ${year} 年`, days: (year) => `时点数截至 ${year} 年 12 月 31 日，时期数为全年合计`,
     together: '未分列', noPlaces: '这里还没有登记位置的阵地和工作站', hint: '点选或用方向键查看各处', more: (n) => `位置较多，只显示前 ${n} 处`,
     empty: '还没有数据', emptyWhy: '协会尚未登记组织。登记后，这里会显示各项数据。', retry: '重试', down: '暂时读不到数据',
     offline: (api) => `无法连接 ${api}。请检查网络，或稍后再试。`, slow: '服务器没有及时回应，请稍后再试。', busy: (s) => `访问过于频繁，请在 ${s} 秒后再试。`,

@@ -13,7 +13,7 @@ use super::catalogue::{self, Definition, FIGURES, FigureKind, Holder, Span};
 use crate::db::{AnyConnection, Tree};
 use crate::error::{Error, Result};
 use crate::policy::{OrganizationLevel, Purpose, Scope};
-use crate::resources::organizations::OrganizationKind;
+use crate::resources::organizations::{COLLECTIVES, OrganizationKind};
 use crate::schema::{organization_closure, organizations};
 use crate::types::{Id, Month, Precision, TextEnum};
 use crate::web::Measured;
@@ -297,6 +297,44 @@ pub fn of_each(
         }
     }
     Ok(all)
+}
+
+/// The measure of a definition over a part of its records: `more` narrows its filter by parameters of the same list. With the address of
+/// those very records.
+pub fn of_part(
+    conn: &mut AnyConnection,
+    ground: &Ground,
+    definition: &Definition,
+    more: &[(&str, &str)],
+    span: Span,
+) -> Result<(FigureValue, String)> {
+    let subject = ground.subject(definition).ok_or_else(Error::not_found)?;
+    let mut parameters = parameters(definition, subject.id, span);
+    parameters.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let measured = measured(conn, &ground.scope, definition, &parameters)?;
+    Ok((FigureValue { value: measured.value, precision: measured.precision }, records_url(definition, &parameters)?))
+}
+
+/// The figures of each organization right below the one that is asked about, by their codes: a statement for each definition, and two.
+/// Who only sums up others is left out where it holds nothing.
+pub fn of_those_below(
+    conn: &mut AnyConnection,
+    ground: &Ground,
+    definitions: &[&'static Definition],
+    span: Span,
+) -> Result<Vec<(OrganizationBrief, Vec<FigureOfOne>)>> {
+    let below: Vec<(OrganizationBrief, OrganizationKind)> = organizations::table
+        .filter(organizations::parent_id.eq(ground.organization.id))
+        .order(organizations::code)
+        .select((brief(), organizations::kind))
+        .load(conn)?;
+    let ids: Vec<Id> = below.iter().map(|(one, _)| one.id).collect();
+    let mut figures = of_each(conn, &ground.scope, ground.organization.id, &ids, definitions, span)?;
+    let told = below.into_iter().filter_map(|(one, kind)| {
+        let own = figures.remove(&one.id).unwrap_or_default();
+        (!COLLECTIVES.contains(&kind) || own.iter().any(|figure| figure.records > 0)).then_some((one, own))
+    });
+    Ok(told.collect())
 }
 
 /// A figure of one among many organizations.

@@ -7,6 +7,6 @@ mod compute;
 pub use api::{catalogue_of, one};
 pub use catalogue::{Definition, FIGURES, FigureKind, Holder, SECTIONS, Span, named, unit};
 pub use compute::{
-    Figure, FigureOfOne, FigureValue, Ground, OrganizationBrief, Period, RecordsMark, figures, mark, of_each, parameters, records_url,
-    value,
+    Figure, FigureOfOne, FigureValue, Ground, OrganizationBrief, Period, RecordsMark, figures, mark, of_each, of_part, of_those_below,
+    parameters, records_url, value,
 };

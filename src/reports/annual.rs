@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::charts::{self, Chart};
 use super::declared;
 use crate::db::{AnyConnection, Tree};
 use crate::error::Result;
@@ -33,6 +34,17 @@ pub struct AnnualReport {
     pub plans: Vec<ReportedItem>,
     /// What each figure counts.
     pub definitions: Vec<FigureDefined>,
+    /// In a frozen report, which its pictures are drawn from. Else each has an address of its own:
+    /// `/reports/annual/{year}/charts/{chart}`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub charts: Vec<Chart>,
+}
+
+/// Whether the charts belong into it: it takes longer with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charts {
+    With,
+    Without,
 }
 
 /// What a figure counts, so that it can be told anew.
@@ -172,7 +184,7 @@ pub fn definitions(conn: &mut AnyConnection, ground: &Ground) -> Result<Vec<&'st
 }
 
 /// Computes the report: two statements a figure, whatever the number of records.
-pub fn compute(conn: &mut AnyConnection, scope: &Scope, tree: &Tree, asked: Option<Id>, year: i32) -> Result<AnnualReport> {
+pub fn compute(conn: &mut AnyConnection, scope: &Scope, tree: &Tree, asked: Option<Id>, year: i32, charts: Charts) -> Result<AnnualReport> {
     let ground = Ground::of(conn, scope, tree, asked)?;
     let chapters = chapters(conn, &ground)?;
     let reported: Vec<&'static Definition> = chapters.iter().flat_map(|(.., definitions)| definitions.iter().copied()).collect();
@@ -212,6 +224,7 @@ pub fn compute(conn: &mut AnyConnection, scope: &Scope, tree: &Tree, asked: Opti
         Ok(items.into_iter().map(ReportedItem::from).collect())
     };
     let (problems, plans) = (items(WorkItemKind::Problem)?, items(WorkItemKind::Plan)?);
+    let charts = if charts == Charts::With { charts::all(conn, &ground, year)? } else { Vec::new() };
     let organization = ground.organization;
     Ok(AnnualReport {
         title_zh: format!("{} {year} 年工作报告", organization.name),
@@ -223,5 +236,6 @@ pub fn compute(conn: &mut AnyConnection, scope: &Scope, tree: &Tree, asked: Opti
         problems,
         plans,
         definitions: reported.iter().map(|definition| FigureDefined::of(definition, year)).collect(),
+        charts,
     })
 }

@@ -5,12 +5,12 @@
 use std::io::Cursor;
 
 use docx_rs::{
-    AlignmentType, Docx, Footer, Hyperlink, HyperlinkType, LineSpacing, LineSpacingType, PageMargin, PageNum, Paragraph, Run, RunFonts,
-    SpecialIndentType,
+    AlignmentType, Docx, Footer, Hyperlink, HyperlinkType, LineSpacing, LineSpacingType, PageMargin, PageNum, Paragraph, Pic, Run,
+    RunFonts, SpecialIndentType,
 };
 
 use super::annual::{AnnualReport, ReportedFigure};
-use super::words;
+use super::{pictures, words};
 use crate::error::{Error, Language, Result};
 use crate::figures::FigureValue;
 use crate::types::business_today;
@@ -25,6 +25,9 @@ const NUMBER_4: usize = 28;
 /// Twentieths of a point: a line of 28 pt, and two characters of 16 pt.
 const LINE: i32 = 560;
 const TWO_CHARACTERS: i32 = 640;
+
+/// 156 mm, the width of the text, in the units that pictures are measured by: 36,000 to the millimetre.
+const TEXT_WIDTH: u32 = 156 * 36_000;
 
 /// Twentieths of a point that are so many millimetres.
 const fn mm(millimetres: i32) -> i32 {
@@ -67,7 +70,7 @@ pub fn render(report: &AnnualReport, base: &str, language: Language) -> Result<V
         ))
         .add_paragraph(paragraph().align(AlignmentType::Center).add_run(Run::new().add_text(title).size(NUMBER_2).fonts(font(TITLE))))
         .add_paragraph(paragraph())
-        .add_paragraph(indented().add_run(run(words::preface(report.year - 1, day, zh))));
+        .add_paragraph(indented().add_run(run(words::preface(Some(report.year - 1), day, zh))));
     for section in &report.sections {
         let heading = format!("{}{}", words::numbered(section.number, zh), if zh { &section.title_zh } else { &section.title_en });
         let heading = Run::new().add_text(heading).size(NUMBER_3).fonts(font(CHAPTER));
@@ -93,9 +96,26 @@ pub fn render(report: &AnnualReport, base: &str, language: Language) -> Result<V
         .add_paragraph(paragraph())
         .add_paragraph(signature(report.organization.name.clone()).keep_next(true))
         .add_paragraph(signature(signed.to_string()));
+    document = pictured(document, report, zh)?;
     let mut bytes = Cursor::new(Vec::new());
     document.build().pack(&mut bytes).map_err(Error::internal)?;
     Ok(bytes.into_inner())
+}
+
+/// The charts, behind the text: each with its number and title below it.
+fn pictured(mut document: Docx, report: &AnnualReport, zh: bool) -> Result<Docx> {
+    for (n, chart) in (1..).zip(&report.charts) {
+        let (wide, high) = (pictures::WIDTH, pictures::height(chart));
+        let png = pictures::png(&pictures::chart(chart, zh)?, wide)?;
+        let picture = Pic::new_with_dimensions(png, wide, high).id(format!("rIdImage{n}")).size(TEXT_WIDTH, TEXT_WIDTH / wide * high);
+        // Two stand on a page; the first begins one.
+        let line = Paragraph::new().align(AlignmentType::Center).keep_next(true).page_break_before(n == 1);
+        let title = if zh { format!("图 {n}　{}", chart.title_zh) } else { format!("Figure {n}: {}", chart.title_en) };
+        document = document.add_paragraph(line.add_run(Run::new().add_image(picture))).add_paragraph(
+            paragraph().align(AlignmentType::Center).add_run(Run::new().add_text(title).size(NUMBER_4).fonts(font(CHAPTER))),
+        );
+    }
+    Ok(document)
 }
 
 /// `1. 志愿者队伍：162 支（150 支）：登封、新密。`, the number a link to its records.

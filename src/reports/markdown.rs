@@ -11,7 +11,7 @@ pub fn render(report: &AnnualReport, base: &str, language: Language) -> String {
     let zh = language == Language::Zh;
     let day = business_today(report.computed_at);
     let title = plain(if zh { &report.title_zh } else { &report.title_en });
-    let mut text = format!("# {title}\n\n> {}\n", words::preface(report.year - 1, day, zh));
+    let mut text = format!("# {title}\n\n> {}\n", words::preface(Some(report.year - 1), day, zh));
     for section in &report.sections {
         let title = if zh { &section.title_zh } else { &section.title_en };
         text.push_str(&format!("\n## {}{title}\n\n", words::numbered(section.number, zh)));

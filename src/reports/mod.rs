@@ -2,14 +2,16 @@
 
 pub mod annual;
 mod api;
+pub mod charts;
 mod compliance;
 mod declared;
 mod docx;
 mod markdown;
+mod pictures;
 pub mod vacancies;
 mod words;
 mod xlsx;
 
 pub use annual::AnnualReport;
-pub use api::{ReportForm, annual_report, answer};
+pub use api::{ReportForm, annual_chart, annual_report, answer};
 pub use compliance::{COUNTY_CAPACITY, compliance_report};

@@ -16,17 +16,22 @@ pub fn numbered(number: u8, zh: bool) -> String {
     }
 }
 
-/// What the report is, and how its numbers are read.
-pub fn preface(year_before: i32, day: chrono::NaiveDate, zh: bool) -> String {
+/// What the report is, and how its numbers are read; with the year that stands in brackets, where one does.
+pub fn preface(in_brackets: Option<i32>, day: chrono::NaiveDate, zh: bool) -> String {
     let day = day.format(if zh { "%Y年%-m月%-d日" } else { "%-d %B %Y" });
-    if zh {
-        format!(
-            "本报告由记录计算得出：每个数字都链接到它所依据的记录。“余”表示不少于，“约”表示约数，“未掌握”表示没有记录说明；括号内为 {year_before} 年的数字。计算日期：{day}。"
-        )
-    } else {
-        format!(
-            "Computed from the records: every number links to those behind it. In brackets the number of {year_before}; “not known” where no record tells. Computed on {day}."
-        )
+    match (in_brackets.map(|year| year.to_string()), zh) {
+        (year, true) => {
+            let brackets = year.map(|year| format!("；括号内为 {year} 年的数字")).unwrap_or_default();
+            format!(
+                "本报告由记录计算得出：每个数字都链接到它所依据的记录。“余”表示不少于，“约”表示约数，“未填报”表示没有记录说明{brackets}。计算日期：{day}。"
+            )
+        }
+        (year, false) => {
+            let brackets = year.map(|year| format!(" In brackets the number of {year};")).unwrap_or_default();
+            format!(
+                "Computed from the records: every number links to those behind it.{brackets} “not reported” where no record tells. Computed on {day}."
+            )
+        }
     }
 }
 
@@ -64,7 +69,7 @@ pub fn between(zh: bool) -> &'static str {
 
 /// A number as people write it: `162 支`, `1,200 余人次`, `约 18,000 块`, `322.4 万元`.
 pub fn written(value: FigureValue, figure: &Figure, zh: bool) -> String {
-    let Some(number) = value.value else { return if zh { "未掌握".into() } else { "not known".into() } };
+    let Some(number) = value.value else { return if zh { "未填报".into() } else { "not reported".into() } };
     let (digits, unit) = match (figure.unit.as_ref(), zh) {
         ("fen", true) if number >= 1_000_000 => (scaled(number, 6), "万元"),
         ("fen", true) => (scaled(number, 2), "元"),

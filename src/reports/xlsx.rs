@@ -153,8 +153,8 @@ fn held_by(figure: &Figure, zh: bool) -> String {
 /// What each figure counts: that its number can be told anew.
 fn definitions(sheet: &mut Worksheet, report: &AnnualReport, zh: bool, formats: &Formats) -> Result<(), XlsxError> {
     let day = business_today(report.computed_at);
-    sheet.write_string_with_format(0, 0, words::preface(report.year - 1, day, zh), &formats.text)?;
-    sheet.merge_range(0, 0, 0, 5, &words::preface(report.year - 1, day, zh), &formats.text)?;
+    sheet.write_string_with_format(0, 0, words::preface(Some(report.year - 1), day, zh), &formats.text)?;
+    sheet.merge_range(0, 0, 0, 5, &words::preface(Some(report.year - 1), day, zh), &formats.text)?;
     sheet.set_row_height(0, 48)?;
     let heads: [(&str, f64); 6] = if zh {
         [("代码", 44.0), ("指标", 36.0), ("类别", 12.0), ("记录", 20.0), ("筛选", 48.0), ("口径", 30.0)]

@@ -12,6 +12,7 @@ mod bank_transfers;
 mod benefits;
 mod campaigns;
 mod changes;
+mod charts;
 mod circulars;
 mod cluster;
 mod commendations;

@@ -115,7 +115,7 @@ fn report(client: &Client<'_>, published: &[Published]) {
                 "[322.4 万元](http",
                 "[1,200 余人次](http",
                 "[约 18,000 块](http",
-                "未掌握",
+                "未填报",
             ],
         ),
         (
@@ -127,7 +127,7 @@ fn report(client: &Client<'_>, published: &[Published]) {
                 "[3,224,000 yuan](http",
                 "[over 1,200 attendances](http",
                 "[about 18,000 screens](http",
-                "not known",
+                "not reported",
             ],
         ),
     ] {
@@ -139,6 +139,8 @@ fn report(client: &Client<'_>, published: &[Published]) {
     as_a_document(client, &chinese, "zh");
     as_a_document(client, &english, "en");
     as_a_workbook(client, published);
+    as_a_picture(client, &chinese, "zh");
+    as_a_picture(client, &english, "en");
     assert_eq!(client.send("GET", "/api/v1/reports/annual/2022", &[("Accept", "application/pdf")], None).code(), "not_acceptable");
     assert_eq!(client.get("/api/v1/reports/annual/2022?format=pdf").faults(), [("/format", "unknown_entry")]);
     assert_eq!(client.get("/api/v1/reports/annual/1066").code(), "invalid_parameter");
@@ -178,6 +180,29 @@ fn as_a_document(client: &Client<'_>, text: &str, language: &str) {
     assert_eq!((figures, body.matches("<w:hyperlink").count()), (52, 52));
     // GB/T 9704: A4, and the margins in twentieths of a point.
     assert!(body.contains(r#"w:w="11906""#) && body.contains(r#"w:top="2097""#) && body.contains("方正小标宋简体"), "{body}");
+}
+
+/// The picture says what the text says, each number a link to the same records, and has the charts besides.
+fn as_a_picture(client: &Client<'_>, text: &str, language: &str) {
+    let svg = String::from_utf8(client.download_in("/api/v1/reports/annual/2022?format=svg", language)).expect("text");
+    let marked = |text: &str| quick_xml::escape::escape(text.replace('\\', "")).into_owned();
+    let mut figures = 0;
+    for line in text.lines().filter_map(|line| line.strip_prefix("- ")) {
+        let (label, rest) = line.split_once('[').expect("a link");
+        let (number, rest) = rest.split_once("](").expect("a link");
+        let (address, _) = rest.split_once(')').expect("an address");
+        let label = marked(label.trim_end().trim_end_matches(['：', ':']));
+        let (_, beside) =
+            svg.split_once(&format!(">{label}</text><a href=\"{}\">", marked(address))).unwrap_or_else(|| panic!("{label} in {svg}"));
+        let told = beside.split_once("</a>").map(|(told, _)| told).expect("a number");
+        assert!(told.ends_with(&format!(">{}</text>", marked(number))), "{label}: {number} is {told}");
+        figures += 1;
+    }
+    assert_eq!(figures, 52);
+    assert_eq!(svg.matches("<svg ").count(), 1 + 4, "the charts stand in it");
+    let png = image::load_from_memory(&client.download("/api/v1/reports/annual/2022?format=png")).expect("a picture").to_rgb8();
+    assert_eq!(png.width(), 3_200);
+    assert!(png.height() > 3_000 && png.pixels().any(|pixel| pixel.0 == [0x9c, 0x2a, 0x2a]), "{}", png.height());
 }
 
 /// The workbook holds the numbers themselves, a sheet for each chapter, and says what each of them counts.

@@ -24,7 +24,7 @@ async function shows(query) {
   const { items } = await told('figures', { year: 2022, ...query })
   assert(items.length > 10)
   for (const { code, value, unit_zh } of items) {
-    const expected = value === null ? '未掌握' : value.toLocaleString('zh-CN') + unit_zh
+    const expected = value === null ? '未填报' : value.toLocaleString('zh-CN') + unit_zh
     const found = page.locator(`#groups [data-figure="${code}"] dd, #groups [data-row="${code}"] .value`)
     assert.equal(await found.textContent(), expected, code)
   }

@@ -168,6 +168,7 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(reports::annual_report)
         .service(reports::annual_chart)
         .service(resources::report_snapshots::document)
+        .service(resources::certificates::certificate_document)
         .service(resources::report_snapshots::changes)
         .service(reports::vacancies::vacancies)
         .service(resources::targets::progress::progress)

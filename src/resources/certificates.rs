@@ -1,6 +1,8 @@
 //! Certificates of service (志愿服务证明): what an association certifies of a volunteer's confirmed service in a period, with a code by which
 //! anybody can see that it did, and whether it still stands by it.
 
+mod document;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -24,6 +26,8 @@ use crate::web::resource::Step;
 use crate::web::shape::Shape;
 use crate::web::verbs::step_body;
 use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, save, viewed};
+
+pub use document::certificate_document;
 
 text_enum! {
     /// Whether an association stands by a certificate.

@@ -196,6 +196,28 @@ fn nobody_is_in_two_places_at_once() {
     });
 }
 
+/// The words on the page are those of the certificate, and a second copy is the same file.
+fn on_paper(client: &Client<'_>, path: &str, code: &str) {
+    let answer = client.get(path);
+    let named = answer.header("Content-Disposition").expect("a name").to_owned();
+    assert!(answer.status == 200 && named.ends_with(".pdf"), "{named}");
+    assert_eq!(answer.header("Content-Type"), Some("application/pdf"));
+    let read = |language: &str| {
+        let pdf = client.download_in(path, language);
+        assert!(pdf == client.download_in(path, language), "the same file");
+        let text = pdf_extract::extract_text_from_mem(&pdf).expect("a PDF file");
+        text.split_whitespace().collect::<String>()
+    };
+    let (chinese, english) = (read("zh"), read("en"));
+    for sign in ["志愿服务证明", "兹证明王小明于2022年1月1日至", "志愿服务2次", "共计3小时30分钟。", "登封市见义勇为协会", code]
+    {
+        assert!(chinese.contains(sign), "{sign} in {chinese}");
+    }
+    for sign in ["Certificateofvolunteerservice", "3h30min", code] {
+        assert!(english.contains(sign), "{sign} in {english}");
+    }
+}
+
 #[test]
 fn a_certificate_is_verified_by_anybody() {
     on_each_database(|host| {
@@ -242,6 +264,8 @@ fn a_certificate_is_verified_by_anybody() {
         }
 
         let path = format!("{CERTIFICATES}/{}", issued.id());
+        on_paper(&one, &format!("{path}/document"), &code);
+        assert_eq!(elsewhere.get(&format!("{path}/document")).status, 404);
         assert_eq!(clerk.patch(&path, "\"1\"", &json!({"to_on": "2022-12-31"})).code(), "step_not_allowed");
         assert_eq!(clerk.delete(&path).code(), "step_not_allowed");
         assert_eq!(one.post(&format!("{path}/withdraw"), &json!({"reason": "x"})).status, 403);

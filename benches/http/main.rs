@@ -5,7 +5,7 @@
 //! see that it works. `cargo bench -- --fill postgres://…` fills a migrated database as the benchmark does, and `--plans`
 //! with the same address shows how PostgreSQL answers each list there. Load generator, service and database share the
 //! machine, so the ratios tell more than the rates. `cargo bench -- --exports` measures exports alone, of a million
-//! volunteers, and `--imports` an import of as many.
+//! volunteers, `--imports` an import of as many, and `--yearly` the report in each form and the returns of all counties.
 
 #[allow(dead_code)] // The tests use more of it.
 #[path = "../../tests/api/cluster.rs"]
@@ -20,6 +20,7 @@ mod plans;
 mod server;
 mod straight;
 mod world;
+mod yearly;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,6 +52,7 @@ struct Plan {
     /// Nothing else is measured.
     exports_alone: bool,
     imports_alone: bool,
+    yearly_alone: bool,
 }
 
 fn plan(quick: bool) -> Plan {
@@ -65,6 +67,7 @@ fn plan(quick: bool) -> Plan {
             pace: pace(500),
             exports_alone: false,
             imports_alone: false,
+            yearly_alone: false,
         }
     } else {
         Plan {
@@ -72,6 +75,7 @@ fn plan(quick: bool) -> Plan {
             pace: pace(4_000),
             exports_alone: false,
             imports_alone: false,
+            yearly_alone: false,
         }
     }
 }
@@ -168,6 +172,7 @@ fn main() {
         plan.size.imported = 1_000_000;
         plan.imports_alone = true;
     }
+    plan.yearly_alone = said("--yearly");
     if let Some(place) = arguments.iter().position(|argument| argument == "--fill") {
         let target = Target::parse(arguments.get(place + 1).expect("--fill takes the address of a database")).expect("a URL");
         return world::seed(&mut target.connect(Duration::from_secs(3_600)).expect("a connection"), plan.size);
@@ -199,7 +204,7 @@ fn main() {
 
 /// Everything on one database; returns its line of the table of memory.
 fn measure(plan: Plan, ground: &Ground, cluster: Option<&str>, folder: &Path) -> String {
-    let Plan { size, pace, exports_alone, imports_alone } = plan;
+    let Plan { size, pace, exports_alone, imports_alone, yearly_alone } = plan;
     let scripts = folder.join("scripts");
     std::fs::create_dir_all(&scripts).expect("a folder");
     let installation = Installation::new(folder.to_owned(), &ground.url);
@@ -223,6 +228,14 @@ fn measure(plan: Plan, ground: &Ground, cluster: Option<&str>, folder: &Path) ->
         return format!("| {} | {at_rest} | – | {importing} | – |", ground.name);
     }
     payments::lay_out(&mut ground.connect(), size.payments);
+    if yearly_alone {
+        let mut conn = ground.connect();
+        yearly::lay_out(&mut conn, size);
+        if cluster.is_some() {
+            conn.batch_execute("VACUUM ANALYZE").expect("vacuumed");
+        }
+        return year(&installation.serve(), ground);
+    }
     ground.copy(cluster);
     let mut conn = ground.connect();
     let mut world = World::explore(&mut conn, size);
@@ -408,6 +421,25 @@ fn report(server: &Server, token: &str, ground: &Ground, pace: Pace) {
         }
         status => println!("| annual report | {} | answers {status} | | | | | < 300 ms | |", ground.name),
     }
+}
+
+/// The report in each form, and a return asked of every county; returns the line of the table of memory.
+fn year(server: &Server, ground: &Ground) -> String {
+    let at_rest = server.memory();
+    let token = server.sign_in("org_admin");
+    for (form, most) in [("json", 500.0), ("markdown", 500.0), ("docx", 2_000.0), ("xlsx", 2_000.0), ("svg", 2_000.0), ("png", 2_000.0)] {
+        let http = yearly::report(server, &token, form);
+        let target = if most < 1_000.0 { "< 500 ms" } else { "< 2 s" };
+        line(ground, &format!("annual report, {form}"), (http, None), target, Some((format!("{:.0} ms", http.p50), http.p50 < most)));
+    }
+    let after_load = server.memory();
+    let ((took, returns), opening) = server.watched(|| yearly::open_returns(server, &token));
+    let took_ms = took.as_secs_f64() * 1_000.0;
+    let http = Measured { per_second: returns as f64 / took.as_secs_f64(), p50: took_ms, p99: took_ms };
+    let reached = Some((format!("{:.1} s", took.as_secs_f64()), took < Duration::from_secs(60)));
+    line(ground, &format!("{returns} returns opened"), (http, None), "< 60 s", reached);
+    let [at_rest, after_load, opening] = [at_rest, after_load, opening].map(told);
+    format!("| {} | {at_rest} | {after_load} | while opening: {opening} | – |", ground.name)
 }
 
 /// What it was measured on.

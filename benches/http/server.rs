@@ -60,7 +60,7 @@ impl Installation {
 
     /// Who works in the city's association, each called as their role.
     pub fn create_users(&self) {
-        for role in ["clerk", "leader", "finance"] {
+        for role in ["clerk", "leader", "finance", "org_admin"] {
             self.run(&["user", "create", "--role", role, "--username", role, "--organization", "zz"], PASSWORD);
         }
     }

@@ -101,6 +101,35 @@ pub const SECTIONS: [(u8, &str, &str); 5] = [
     (5, "队伍素质", "Training of staff"),
 ];
 
+/// Parts of the chapters that have several, each told by the figure that it begins with: it goes on to the next.
+pub const PARTS: &[(&str, &str, &str)] = &[
+    ("organizations.county_associations", "组织与通报", "Organization and circulars"),
+    ("four_ones.volunteer_teams", "志愿者队伍建设", "Volunteer teams"),
+    ("four_ones.venues.park.completed", "宣传阵地建设", "Venues"),
+    ("four_ones.demonstration_units.completed", "示范单位建设", "Demonstration units"),
+    ("publicity.zijingshan.art_racks", "宣传阵地建设", "Venues"),
+    ("publicity.charity_day_ceremonies", "社会宣传", "Publicity in public places"),
+    ("publicity.interview.journalists", "网络媒体采访", "The media tour"),
+    ("publicity.media.news_story", "媒体信息宣传", "Media"),
+    ("welfare.condolence.city.recipients", "节日慰问", "Condolences"),
+    ("welfare.hardship.city.amount_fen", "困难救助", "Hardship aid"),
+    ("welfare.recuperation.city.batches", "休假疗养", "Recuperation"),
+    ("welfare.insurance.counties", "人身保险", "Insurance"),
+    ("welfare.admission_bonus.children", "子女就学", "Children's schooling"),
+];
+
+/// The part of its chapter that a figure stands in, in Chinese and English.
+pub fn part_of(definition: &Definition) -> Option<(&'static str, &'static str)> {
+    let mut part = None;
+    for figure in FIGURES.iter().filter(|figure| figure.section == definition.section) {
+        part = PARTS.iter().find(|(first, ..)| *first == figure.code).map(|(_, zh, en)| (*zh, *en)).or(part);
+        if figure.code == definition.code {
+            return part;
+        }
+    }
+    None
+}
+
 /// Units, and how they are written after a number in Chinese and in English.
 const UNITS: &[(&str, &str, &str)] = &[
     ("organization", "个", "organizations"),
@@ -257,6 +286,20 @@ figures! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_begin_with_figures() {
+        assert!(PARTS.iter().all(|(first, ..)| named(first).is_some()));
+        let part = |code: &str| named(code).and_then(part_of).map(|(zh, _)| zh);
+        assert_eq!(part("four_ones.review_circulars"), Some("组织与通报"));
+        assert_eq!(part("four_ones.venues.corridor.completed.gaoxin"), Some("宣传阵地建设"));
+        assert_eq!(part("welfare.summer_camp.city.children"), Some("子女就学"));
+        assert_eq!(part("training.business_training"), None, "a chapter of one part");
+        // Where a chapter has parts, all of it has.
+        for figure in FIGURES.iter().filter(|figure| [1, 3, 4].contains(&figure.section)) {
+            assert!(part_of(figure).is_some(), "{}", figure.code);
+        }
+    }
 
     #[test]
     fn every_unit_can_be_written() {

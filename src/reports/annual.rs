@@ -125,6 +125,13 @@ pub struct ReportedFigure {
     /// Why counties have declared another number than their records said, the latest first.
     #[schema(example = "登封市 2022-06：两支新队伍的档案下月补录")]
     pub difference_reason: Option<String>,
+    /// The part of the chapter that it stands in; null where the chapter has none, or is of an association's own outline.
+    #[serde(default)]
+    #[schema(example = "志愿者队伍建设")]
+    pub part_zh: Option<String>,
+    #[serde(default)]
+    #[schema(example = "Volunteer teams")]
+    pub part_en: Option<String>,
 }
 
 impl ReportedFigure {
@@ -155,10 +162,18 @@ impl From<WorkItem> for ReportedItem {
 /// A chapter with what stands in it here.
 type Chapter = (Cow<'static, str>, Cow<'static, str>, Vec<&'static Definition>);
 
+/// The chapters, and whether they are those that the service comes with.
+struct Outline {
+    chapters: Vec<Chapter>,
+    own: bool,
+}
+
 /// The chapters of a report, each with those of its figures that belong into one on this organization.
-fn chapters(conn: &mut AnyConnection, ground: &Ground) -> Result<Vec<Chapter>> {
+fn outline(conn: &mut AnyConnection, ground: &Ground) -> Result<Outline> {
     let reported = |definition: &&'static Definition| ground.reports(definition);
-    let mut chapters: Vec<Chapter> = match report_outlines::of(conn, ground.organization.id)? {
+    let outline = report_outlines::of(conn, ground.organization.id)?;
+    let own = outline.is_some();
+    let mut chapters: Vec<Chapter> = match outline {
         Some(outline) => outline
             .into_iter()
             .map(|section| {
@@ -175,18 +190,18 @@ fn chapters(conn: &mut AnyConnection, ground: &Ground) -> Result<Vec<Chapter>> {
             .collect(),
     };
     chapters.retain(|(.., definitions)| !definitions.is_empty());
-    Ok(chapters)
+    Ok(Outline { chapters, own })
 }
 
 /// What a report on an organization tells: its figures, in the order of its chapters.
 pub fn definitions(conn: &mut AnyConnection, ground: &Ground) -> Result<Vec<&'static Definition>> {
-    Ok(chapters(conn, ground)?.into_iter().flat_map(|(.., definitions)| definitions).collect())
+    Ok(outline(conn, ground)?.chapters.into_iter().flat_map(|(.., definitions)| definitions).collect())
 }
 
 /// Computes the report: two statements a figure, whatever the number of records.
 pub fn compute(conn: &mut AnyConnection, scope: &Scope, tree: &Tree, asked: Option<Id>, year: i32, charts: Charts) -> Result<AnnualReport> {
     let ground = Ground::of(conn, scope, tree, asked)?;
-    let chapters = chapters(conn, &ground)?;
+    let Outline { chapters, own } = outline(conn, &ground)?;
     let reported: Vec<&'static Definition> = chapters.iter().flat_map(|(.., definitions)| definitions.iter().copied()).collect();
     let before: Vec<FigureValue> =
         reported.iter().map(|definition| figures::value(conn, &ground, definition, Span::Year(year - 1))).collect::<Result<_>>()?;
@@ -199,6 +214,7 @@ pub fn compute(conn: &mut AnyConnection, scope: &Scope, tree: &Tree, asked: Opti
         Holder::City | Holder::Part(_) => false,
     };
     let mut all = reported.iter().zip(now).zip(before).map(|((definition, figure), year_before)| {
+        let part = figures::part_of(definition).filter(|_| !own);
         let told = declared.remove(definition.code).filter(|_| of_counties(definition)).unwrap_or_default();
         ReportedFigure {
             figure,
@@ -207,6 +223,8 @@ pub fn compute(conn: &mut AnyConnection, scope: &Scope, tree: &Tree, asked: Opti
             declared_precision: told.precision,
             declared_returns: told.returns,
             difference_reason: Some(told.reasons.join("；")).filter(|reasons| !reasons.is_empty()),
+            part_zh: part.map(|(zh, _)| zh.to_owned()),
+            part_en: part.map(|(_, en)| en.to_owned()),
         }
     });
     let sections: Vec<Section> = chapters

@@ -1,6 +1,6 @@
 //! The annual report as a Word document, laid out after GB/T 9704-2012 (党政机关公文格式): A4, 22 lines of 28 characters, the title in
-//! 小标宋 of 22 pt, the text in 仿宋 of 16 pt, chapters in 黑体, the page's number below. Fonts are named and not embedded: the office's
-//! machines have them, and elsewhere another takes their place.
+//! 小标宋 of 22 pt, the text in 仿宋 of 16 pt, chapters 一、 in 黑体, their parts （一） in 楷体, figures 1., the page's number below. Fonts are named
+//! and not embedded: the office's machines have them, and elsewhere another takes their place.
 
 use std::io::Cursor;
 
@@ -18,6 +18,7 @@ use crate::types::business_today;
 const TITLE: &str = "方正小标宋简体";
 const TEXT: &str = "仿宋_GB2312";
 const CHAPTER: &str = "黑体";
+const PART: &str = "楷体_GB2312";
 /// In half points: 2号 is 22 pt, 3号 16 pt, 4号 14 pt.
 const NUMBER_2: usize = 44;
 const NUMBER_3: usize = 32;
@@ -75,8 +76,15 @@ pub fn render(report: &AnnualReport, base: &str, language: Language) -> Result<V
         let heading = format!("{}{}", words::numbered(section.number, zh), if zh { &section.title_zh } else { &section.title_en });
         let heading = Run::new().add_text(heading).size(NUMBER_3).fonts(font(CHAPTER));
         document = document.add_paragraph(indented().keep_next(true).outline_lvl(0).add_run(heading));
-        for (i, reported) in section.figures.iter().enumerate() {
-            document = document.add_paragraph(line(i + 1, reported, base, zh));
+        for ((title, figures), part) in words::parts(section, zh).into_iter().zip(1..) {
+            if let Some(title) = title {
+                let title = format!("{}{title}", words::part_numbered(part, zh));
+                let title = Run::new().add_text(title).size(NUMBER_3).fonts(font(PART));
+                document = document.add_paragraph(indented().keep_next(true).outline_lvl(1).add_run(title));
+            }
+            for (i, reported) in figures.iter().enumerate() {
+                document = document.add_paragraph(line(i + 1, reported, base, zh));
+            }
         }
     }
     let parts = [(words::problems(zh), &report.problems), (words::plans(zh), &report.plans)];

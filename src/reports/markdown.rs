@@ -15,8 +15,12 @@ pub fn render(report: &AnnualReport, base: &str, language: Language) -> String {
     for section in &report.sections {
         let title = if zh { &section.title_zh } else { &section.title_en };
         text.push_str(&format!("\n## {}{title}\n\n", words::numbered(section.number, zh)));
-        for reported in &section.figures {
-            text.push_str(&line(reported, base, zh));
+        for ((title, figures), part) in words::parts(section, zh).into_iter().zip(1..) {
+            if let Some(title) = title {
+                let apart = if part == 1 { "" } else { "\n" };
+                text.push_str(&format!("{apart}### {}{}\n\n", words::part_numbered(part, zh), plain(title)));
+            }
+            figures.iter().for_each(|reported| text.push_str(&line(reported, base, zh)));
         }
     }
     let numbers = report.sections.len()..;

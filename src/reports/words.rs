@@ -1,6 +1,6 @@
 //! How a figure is put into words, the same in every form of a report.
 
-use super::annual::ReportedFigure;
+use super::annual::{ReportedFigure, Section};
 use crate::figures::{Figure, FigureValue, unit};
 use crate::types::Precision;
 
@@ -14,6 +14,24 @@ pub fn numbered(number: u8, zh: bool) -> String {
         Some(numeral) => format!("{numeral}、"),
         None => format!("{number}. "),
     }
+}
+
+/// The number of a part of a chapter, with what follows it: `（一）` or `(1) `.
+pub fn part_numbered(number: usize, zh: bool) -> String {
+    match NUMERALS.get(number.wrapping_sub(1)).filter(|_| zh) {
+        Some(numeral) => format!("（{numeral}）"),
+        None => format!("({number}) "),
+    }
+}
+
+/// The figures of a chapter by its parts, in their order: one part without a title where it has none.
+pub fn parts(section: &Section, zh: bool) -> Vec<(Option<&str>, &[ReportedFigure])> {
+    let parts = section.figures.chunk_by(|one, next| part(one, zh) == part(next, zh));
+    parts.map(|figures| (figures.first().and_then(|first| part(first, zh)), figures)).collect()
+}
+
+fn part(figure: &ReportedFigure, zh: bool) -> Option<&str> {
+    if zh { figure.part_zh.as_deref() } else { figure.part_en.as_deref() }
 }
 
 /// What the report is, and how its numbers are read; with the year that stands in brackets, where one does.

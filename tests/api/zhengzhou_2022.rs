@@ -111,6 +111,7 @@ fn report(client: &Client<'_>, published: &[Published]) {
             [
                 "# 郑州市见义勇为协会 2022 年工作报告",
                 "## 一、",
+                "### （二）志愿者队伍建设",
                 "[5,708 人](http",
                 "[322.4 万元](http",
                 "[1,200 余人次](http",
@@ -123,6 +124,7 @@ fn report(client: &Client<'_>, published: &[Published]) {
             [
                 "2022",
                 "## 1. ",
+                "### (2) Volunteer teams",
                 "[5,708 persons](http",
                 "[3,224,000 yuan](http",
                 "[over 1,200 attendances](http",
@@ -178,6 +180,12 @@ fn as_a_document(client: &Client<'_>, text: &str, language: &str) {
         figures += 1;
     }
     assert_eq!((figures, body.matches("<w:hyperlink").count()), (52, 52));
+    let levels = if language == "zh" {
+        ["一、“四个一工程”", "（一）组织与通报", "1. 县市区协会"]
+    } else {
+        ["1. The four-ones", "(1) Organization", "1. county"]
+    };
+    assert!(levels.iter().all(|level| read.contains(level)), "{levels:?} in {read}");
     // GB/T 9704: A4, and the margins in twentieths of a point.
     assert!(body.contains(r#"w:w="11906""#) && body.contains(r#"w:top="2097""#) && body.contains("方正小标宋简体"), "{body}");
 }

@@ -6,10 +6,11 @@ mod compliance;
 mod declared;
 mod docx;
 mod markdown;
+pub mod official;
 pub mod vacancies;
 mod words;
 mod xlsx;
 
 pub use annual::AnnualReport;
-pub use api::{ReportForm, annual_report, answer};
+pub use api::{DOCX, ReportForm, annual_report, answer};
 pub use compliance::{COUNTY_CAPACITY, compliance_report};

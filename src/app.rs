@@ -166,6 +166,7 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(figures::catalogue_of)
         .service(figures::one)
         .service(reports::annual_report)
+        .service(resources::circulars::document::document)
         .service(resources::report_snapshots::document)
         .service(resources::report_snapshots::changes)
         .service(reports::vacancies::vacancies)

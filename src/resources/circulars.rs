@@ -4,6 +4,7 @@
 //! facts of its months from what the counties handed in ([`facts`]) and from what inspections found there ([`findings`]), and puts them into words
 //! ([`text`]); people go on with the text, and the facts stay beside it as they were. Issued, it has its number, and neither changes any more.
 
+pub mod document;
 pub mod facts;
 pub mod findings;
 mod steps;

@@ -1,5 +1,7 @@
 //! Circulars on monthly returns: told by the service, written by people, issued under a number.
 
+use std::io::Read;
+
 use diesel::prelude::*;
 use serde_json::{Value, json};
 use yiyong::auth::UserKind;
@@ -223,6 +225,123 @@ fn a_circular_tells_what_is_still_to_be_seen_to() {
         let before = done(reviewer.get(&at(&circular)));
         assert_eq!((&before.body["facts"]["open_findings"], &before.body["facts"]["counties"]), (&Value::Null, &json!(2)));
         assert_eq!(generate().body["facts"]["open_findings"]["open"], 7);
+    });
+}
+
+/// What stands in a circular's document: the XML of its text.
+fn document(client: &Client<'_>, circular: &Answer) -> String {
+    let file = client.download(&format!("{}/document", at(circular)));
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(file)).expect("a ZIP");
+    let mut xml = String::new();
+    archive.by_name("word/document.xml").expect("a part").read_to_string(&mut xml).expect("XML");
+    xml
+}
+
+/// What the paragraphs say that say anything, those in tables too.
+fn said(xml: &str) -> Vec<String> {
+    let texts = |paragraph: &str| -> String {
+        paragraph.split("<w:t ").skip(1).filter_map(|part| Some(part.split_once('>')?.1.split_once('<')?.0)).collect()
+    };
+    xml.split("</w:p>").map(texts).filter(|said| !said.is_empty()).collect()
+}
+
+/// The paragraph that says something, as it is laid out.
+fn laid_out<'a>(xml: &'a str, says: &str) -> &'a str {
+    xml.split("</w:p>").find(|paragraph| paragraph.contains(&format!(">{says}<"))).unwrap_or_else(|| panic!("{says} is not in it: {xml}"))
+}
+
+#[test]
+fn a_circular_is_a_document() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let dengfeng = host.user("dengfeng", Role::Clerk, Some("zz-dengfeng"));
+        let reviewer = host.user("reviewer", Role::Clerk, Some("zz"));
+        let leader = host.user("leader", Role::Leader, Some("zz"));
+        let form = form(&city, &json!({"figures": [TEAMS, "four_ones.volunteers"]}));
+        opened(&city, &form, "2022-06");
+        let june = of_month(&dengfeng, "2022-06");
+        done(declare(&dengfeng, &june, &json!([{"figure": TEAMS, "declared": 30, "reason": "档案补录中"}])));
+        done(step(&dengfeng, &june, "submit", &json!({})));
+        done(step(&reviewer, &june, "accept", &json!({})));
+        let draft = json!({"organization_id": organization(&city, "zz"), "subject": "four_ones", "title": "关于“四个一工程”的通报",
+                           "form_key": "four-ones", "to_month": "2022-06"});
+        let circular = made(reviewer.post(CIRCULARS, &draft));
+        let path = format!("{}/document", at(&circular));
+
+        // Before it tells anything it is a title and who will sign.
+        assert_eq!(said(&document(&reviewer, &circular)), ["关于“四个一工程”的通报", "草稿", "郑州市见义勇为协会"]);
+        let generated = done(reviewer.post(&format!("{}/generate", at(&circular)), &json!({})));
+        let xml = document(&reviewer, &circular);
+        let lines = generated.body["text"].as_str().expect("a text").lines().filter(|line| !line.is_empty()).map(str::to_owned);
+        let lines: Vec<String> = lines.collect();
+        let paragraphs = said(&xml);
+        assert_eq!(paragraphs[2..2 + lines.len()], lines);
+        assert!(laid_out(&xml, "一、上报情况").contains("w:eastAsia=\"黑体\""), "{xml}");
+
+        let text = "各县市区协会：\n现将有关情况通报如下。\n\n一、总体情况\n（一）上报\n一、二两月未报。\n1. 登封 < 高新";
+        let edited = done(reviewer.patch(&at(&circular), generated.header("ETag").expect("a version"), &json!({"text": text})));
+        done(leader.post(&format!("{}/issue", at(&edited)), &json!({"number": "郑义〔2022〕3号", "issued_on": "2022-07-20"})));
+        let xml = document(&reviewer, &circular);
+        let expected = [
+            "关于“四个一工程”的通报",
+            "郑义〔2022〕3号",
+            "各县市区协会：",
+            "现将有关情况通报如下。",
+            "一、总体情况",
+            "（一）上报",
+            "一、二两月未报。",
+            "1. 登封 &lt; 高新",
+            "附件：各县市区协会进展排名",
+            "郑州市见义勇为协会",
+            "2022年7月20日",
+            "附件",
+            "各县市区协会进展排名",
+            "1. 志愿者队伍",
+            "名次",
+            "协会",
+            "数量",
+            "1",
+            "登封市见义勇为协会",
+            "30支",
+            "另有 1 个协会尚无审核通过的数字。",
+            "2. 志愿者",
+            "名次",
+            "协会",
+            "数量",
+            "1",
+            "登封市见义勇为协会",
+            "0人",
+            "另有 1 个协会尚无审核通过的数字。",
+        ];
+        assert_eq!(said(&xml), expected);
+        // Each ranking is a table of three columns, a row for its heading and one for each county.
+        let tables: Vec<(usize, usize)> =
+            xml.split("<w:tbl>").skip(1).map(|table| (table.matches("<w:gridCol ").count(), table.matches("<w:tr>").count())).collect();
+        assert_eq!(tables, [(3, 2), (3, 2)], "{xml}");
+        // Whom it is sent to stands at the edge; headings have fonts of their own, and a sentence is none.
+        let is = |says: &str, what: &str| laid_out(&xml, says).contains(what);
+        assert!(!is("各县市区协会：", "w:firstLine") && is("现将有关情况通报如下。", "w:firstLine=\"640\""), "{xml}");
+        for (says, font, size) in [
+            ("关于“四个一工程”的通报", "方正小标宋简体", 44),
+            ("郑义〔2022〕3号", "仿宋_GB2312", 32),
+            ("一、总体情况", "黑体", 32),
+            ("（一）上报", "楷体_GB2312", 32),
+            ("一、二两月未报。", "仿宋_GB2312", 32),
+            ("登封市见义勇为协会", "仿宋_GB2312", 28),
+        ] {
+            assert!(is(says, &format!("w:eastAsia=\"{font}\"")) && is(says, &format!("<w:sz w:val=\"{size}\"")), "{says}: {xml}");
+        }
+        let answer = reviewer.get(&path);
+        let name = answer.header("Content-Disposition").expect("a name");
+        assert!(name.starts_with("attachment; filename*=UTF-8''") && name.ends_with(".docx"), "{name}");
+
+        // One that was issued elsewhere is what is recorded of it.
+        let recorded = json!({"organization_id": organization(&city, "zz"), "subject": "other", "issued_on": "2022-06-17"});
+        let recorded = made(reviewer.post(CIRCULARS, &recorded));
+        assert_eq!(said(&document(&reviewer, &recorded)), ["通报", "郑州市见义勇为协会", "2022年6月17日"]);
+        assert_eq!(reviewer.get(&format!("{path}?format=docx")).faults(), [("/format", "unknown_parameter")]);
+        assert_eq!(dengfeng.get(&path).status, 404);
+        assert_eq!(host.nobody().get(&path).status, 401);
     });
 }
 

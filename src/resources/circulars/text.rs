@@ -27,7 +27,8 @@ fn names<'a>(counties: impl Iterator<Item = &'a CountyBrief>) -> String {
     if all.len() > 2 * NAMED { format!("{named}等 {} 个协会", all.len()) } else { named }
 }
 
-fn number(value: i64, precision: Precision, unit: &str) -> String {
+/// A number with its unit, as people write it; money in yuan.
+pub fn number(value: i64, precision: Precision, unit: &str) -> String {
     match (precision, unit) {
         (precision, "分") => {
             let yuan = format!("{}.{:02}", value / 100, value % 100);

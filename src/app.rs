@@ -167,6 +167,7 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(figures::one)
         .service(reports::annual_report)
         .service(reports::annual_chart)
+        .service(resources::circulars::document::document)
         .service(resources::report_snapshots::document)
         .service(resources::certificates::certificate_document)
         .service(resources::report_snapshots::changes)

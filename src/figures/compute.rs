@@ -17,7 +17,7 @@ use crate::resources::organizations::{COLLECTIVES, OrganizationKind};
 use crate::schema::{organization_closure, organizations};
 use crate::types::{Id, Month, Precision, TextEnum};
 use crate::web::Measured;
-use crate::web::query::Pairs;
+use crate::web::query::{Pairs, list_of};
 use crate::web::verbs::named;
 
 /// The most holders that a figure names; it tells how many there are.
@@ -261,8 +261,7 @@ fn figure(
 
 /// The list of the records behind a figure.
 pub fn records_url(definition: &Definition, parameters: &[(String, String)]) -> Result<String> {
-    let query = serde_urlencoded::to_string(parameters).map_err(Error::internal)?;
-    Ok(format!("/api/v1/{}?{query}", definition.resource.replace('_', "-")))
+    list_of(definition.resource, parameters)
 }
 
 /// Figures of each of some organizations, which don't lie in one another, and of all below each: a statement for each definition, whatever the

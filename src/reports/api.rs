@@ -69,7 +69,7 @@ const JSON: &str = "application/json";
 const SVG: &str = "image/svg+xml";
 const PNG: &str = "image/png";
 const MARKDOWN: &str = "text/markdown";
-const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+pub const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 impl ReportForm {

@@ -26,7 +26,7 @@ use crate::schema::{assessments as a, budgets, organization_closure as closure, 
 use crate::types::{Id, Instant, Precision, TextEnum, business_today, sql};
 use crate::web::Window;
 use crate::web::contract::filter_shape;
-use crate::web::query::Pairs;
+use crate::web::query::{Pairs, list_of};
 
 /// The figure whose target says how many people each county should have.
 const STAFF_TARGET: &str = "organizations.staff_target_per_county";
@@ -159,11 +159,6 @@ pub struct ComplianceQuery {
 /// The day at which a year is looked at.
 fn day_of(year: i32, today: NaiveDate) -> NaiveDate {
     NaiveDate::from_ymd_opt(year, 12, 31).map_or(today, |last| last.min(today))
-}
-
-fn list(resource: &str, parameters: &[(&str, &str)]) -> Result<String> {
-    let query = serde_urlencoded::to_string(parameters).map_err(Error::internal)?;
-    Ok(format!("/api/v1/{resource}?{query}"))
 }
 
 /// Counts of what lies in each of the counties and below it: one statement. Conditions are of the table as `r`.
@@ -366,7 +361,7 @@ fn row(
     let (id, day, year) = (organization.id, day.to_string(), year.to_string());
     let here = id.to_string();
     let of = |counts: &HashMap<Id, i64>| counts.get(&id).copied().unwrap_or_default();
-    let list = |resource: &str, more: &[(&str, &str)]| list(resource, &[&[("organization_id", here.as_str())], more].concat());
+    let list = |resource: &str, more: &[(&str, &str)]| list_of(resource, &[&[("organization_id", here.as_str())], more].concat());
     let count = |counts: &HashMap<Id, i64>, resource: &str, more: &[(&str, &str)]| -> Result<ComplianceCount> {
         Ok(ComplianceCount { value: of(counts), records_url: list(resource, more)? })
     };

@@ -7,11 +7,12 @@ mod compliance;
 mod declared;
 mod docx;
 mod markdown;
+pub mod official;
 mod pictures;
 pub mod vacancies;
 mod words;
 mod xlsx;
 
 pub use annual::AnnualReport;
-pub use api::{ReportForm, annual_chart, annual_report, answer};
+pub use api::{DOCX, ReportForm, annual_chart, annual_report, answer};
 pub use compliance::{COUNTY_CAPACITY, compliance_report};

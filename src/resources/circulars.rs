@@ -1,10 +1,12 @@
 //! Circulars (讲评通报): what an association made known to those below it, and on which subject.
 //!
 //! One that was issued elsewhere is recorded as it is. One on monthly returns is prepared here: `draft → issued → archived`. `generate` tells the
-//! facts of its months from what the counties handed in ([`facts`]), and puts them into words ([`text`]); people go on with the text, and the facts stay
-//! beside it as they were. Issued, it has its number, and neither changes any more.
+//! facts of its months from what the counties handed in ([`facts`]) and from what inspections found there ([`findings`]), and puts them into words
+//! ([`text`]); people go on with the text, and the facts stay beside it as they were. Issued, it has its number, and neither changes any more.
 
+pub mod document;
 pub mod facts;
+pub mod findings;
 mod steps;
 mod text;
 

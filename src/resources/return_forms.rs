@@ -9,18 +9,17 @@ use std::collections::HashSet;
 use chrono::{Days, NaiveDate};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
 use super::rules;
-use super::versions::{self, VersionState};
+use super::versions::{self, VersionState, Versioned};
 use crate::db::{Any, AnyConnection, Tx, grams, insert_all};
-use crate::error::{Code, Error, Fault, Result, Says};
+use crate::error::{Error, Fault, Result, Says};
 use crate::figures::{self, Definition};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::return_forms as t;
-use crate::types::{Id, Instant, Month, TextEnum, code_or_new};
+use crate::types::{Id, Instant, Month, code_or_new};
 use crate::web::resource::Step;
 use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
@@ -315,15 +314,7 @@ fn check(tx: &mut Tx<'_>, scope: &Scope, drafts: &[ReturnFormDraft], at: impl Fn
     Error::unless_empty(faults)
 }
 
-/// Says what stands in the way of a second draft of one form.
-fn one_draft(error: diesel::result::Error) -> Error {
-    let mut error = Error::from(error);
-    if error.code == Code::AlreadyExists && error.faults.is_empty() {
-        error.detail =
-            Some(Says::new("该上报表已有一个草稿版本，请修改该草稿", "the form has a version that is a draft already; change that one"));
-    }
-    error
-}
+versions::versioned!(ReturnForms, t);
 
 impl Resource for ReturnForms {
     const NAME: &'static str = "return_forms";
@@ -343,17 +334,12 @@ impl Resource for ReturnForms {
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         check(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
         let now = tx.now;
-        let keys: Vec<String> = drafts.iter().map(|draft| draft.key.clone()).collect();
-        let known: Vec<(Id, String, i32)> =
-            t::table.filter(t::key.eq_any(keys)).select((t::organization_id, t::key, t::number)).load(tx.conn)?;
-        let next = |organization_id: Id, key: &str| {
-            versions::next_number(known.iter().filter(|(of, known, _)| *of == organization_id && known == key).map(|(.., number)| *number))
-        };
+        let numbers = Self::numbers(tx, drafts.iter().map(|draft| draft.key.clone()).collect())?;
         let rows: Vec<Row> = drafts
             .into_iter()
-            .map(|draft| row(Id::new(), next(draft.organization_id, &draft.key), 1, now, now, draft))
+            .map(|draft| row(Id::new(), numbers.next(draft.organization_id, &draft.key), 1, now, now, draft))
             .collect::<Result<_>>()?;
-        insert_all!(&mut *tx.conn, t::table, rows).map_err(one_draft)?;
+        insert_all!(&mut *tx.conn, t::table, rows).map_err(versions::one_draft::<Self>)?;
         grams::add(tx.conn, Self::NAME, rows.iter().map(|form| (form.id, form.title.as_str())))?;
         shown(tx.conn, rows)
     }
@@ -376,11 +362,7 @@ impl Resource for ReturnForms {
 
     fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
         check(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
-        if draft.key != before.key || draft.organization_id != before.organization_id {
-            let says = Says::new("版本的标识和所属单位不能修改；请另建一张表", "a version keeps its key and its owner; make another form");
-            let field = if draft.key == before.key { "/organization_id" } else { "/key" };
-            return Err(Error::invalid(vec![Fault::new(field, "fixed", says)]));
-        }
+        versions::stays::<Self>((before.organization_id, &before.key), (draft.organization_id, &draft.key))?;
         let after = row(before.id, before.number, before.version + 1, before.created_at, tx.now, draft)?;
         save!(tx, t, before, &after)?;
         if before.title != after.title {
@@ -390,9 +372,7 @@ impl Resource for ReturnForms {
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
+        Self::discard(tx, before)
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
@@ -400,53 +380,12 @@ impl Resource for ReturnForms {
     }
 
     fn steps() -> Vec<Step<Self>> {
-        versions::steps("本版本启用，同一标识的上一版本随即废止 / Publish: the version before it is retired", publish, revise, retire)
+        versions::steps("本版本启用，同一标识的上一版本随即废止 / Publish: the version before it is retired")
     }
 
     fn offers(view: &Self::View) -> Vec<Action> {
         versions::offered(view.state)
     }
-}
-
-fn publish(tx: &mut Tx<'_>, scope: &Scope, before: ReturnForm, _: &Value) -> Result<ReturnForm> {
-    let actor = tx.actor()?;
-    let others = t::table
-        .filter(t::organization_id.eq(before.organization_id))
-        .filter(t::key.eq(&before.key))
-        .filter(t::state.eq(VersionState::Published));
-    let earlier: Vec<(Id, i32)> = others.select((t::id, t::version)).load(tx.conn)?;
-    for (id, version) in earlier {
-        set(tx, id, version, VersionState::Retired, None)?;
-        let changes = json!({"state": [VersionState::Published.code(), VersionState::Retired.code()]});
-        tx.audit(Action::Retire.code(), ReturnForms::NAME, Some(id), Some(before.organization_id), Some(&changes));
-    }
-    set(tx, before.id, before.version, VersionState::Published, Some(actor))?;
-    ReturnForms::find(tx.conn, scope, before.id)
-}
-
-fn retire(tx: &mut Tx<'_>, scope: &Scope, before: ReturnForm, _: &Value) -> Result<ReturnForm> {
-    set(tx, before.id, before.version, VersionState::Retired, None)?;
-    ReturnForms::find(tx.conn, scope, before.id)
-}
-
-/// Moves a version on, at its version; who published it stays.
-fn set(tx: &mut Tx<'_>, id: Id, version: i32, state: VersionState, published_by: Option<Id>) -> Result<()> {
-    let at_its_version = t::table.filter(t::id.eq(id)).filter(t::version.eq(version));
-    let moved = (t::state.eq(state), t::version.eq(version + 1), t::updated_at.eq(tx.now));
-    let saved = match published_by {
-        Some(by) => diesel::update(at_its_version).set((moved, t::published_by.eq(by))).execute(tx.conn),
-        None => diesel::update(at_its_version).set(moved).execute(tx.conn),
-    };
-    if saved? == 0 { Err(crate::web::verbs::stale(version + 1)) } else { Ok(()) }
-}
-
-/// The next version, a draft with the same content: it is what is answered.
-fn revise(tx: &mut Tx<'_>, scope: &Scope, before: ReturnForm, _: &Value) -> Result<ReturnForm> {
-    let draft = ReturnFormDraft { code: None, ..ReturnForms::draft(tx, &before)? };
-    let next = ReturnForms::insert(tx, scope, vec![draft])?.pop().ok_or_else(|| Error::internal("an insert returned nothing"))?;
-    let detail = serde_json::to_value(&next).map_err(Error::internal)?;
-    tx.audit(Action::Create.code(), ReturnForms::NAME, Some(next.id), Some(next.organization_id), Some(&detail));
-    Ok(next)
 }
 
 #[cfg(test)]

@@ -7,19 +7,17 @@ use std::collections::HashSet;
 
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
 use super::rules;
-use super::versions::{self, VersionState};
+use super::versions::{self, VersionState, Versioned};
 use crate::db::{Any, AnyConnection, Tx, grams, held, insert_all};
-use crate::error::{Code, Error, Fault, Result, Says};
+use crate::error::{Error, Fault, Result, Says};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::standards as t;
-use crate::types::{Id, Instant, TextEnum, code_or_new, text_enum};
+use crate::types::{Id, Instant, code_or_new, text_enum};
 use crate::web::resource::Step;
-use crate::web::verbs::stale;
 use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 /// How many items a standard may have.
@@ -330,15 +328,7 @@ fn check(tx: &mut Tx<'_>, scope: &Scope, drafts: &[StandardDraft], at: impl Fn(u
     Error::unless_empty(faults)
 }
 
-/// Says what stands in the way of a second draft of one standard.
-fn one_draft(error: diesel::result::Error) -> Error {
-    let mut error = Error::from(error);
-    if error.code == Code::AlreadyExists && error.faults.is_empty() {
-        error.detail =
-            Some(Says::new("该标准已有一个草稿版本，请修改该草稿", "the standard has a version that is a draft already; change that one"));
-    }
-    error
-}
+versions::versioned!(Standards, t);
 
 impl Resource for Standards {
     const NAME: &'static str = "standards";
@@ -358,17 +348,12 @@ impl Resource for Standards {
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         check(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
         let now = tx.now;
-        let keys: Vec<String> = drafts.iter().map(|draft| draft.key.clone()).collect();
-        let known: Vec<(Id, String, i32)> =
-            t::table.filter(t::key.eq_any(keys)).select((t::organization_id, t::key, t::number)).load(tx.conn)?;
-        let next = |organization_id: Id, key: &str| {
-            versions::next_number(known.iter().filter(|(of, known, _)| *of == organization_id && known == key).map(|(.., number)| *number))
-        };
+        let numbers = Self::numbers(tx, drafts.iter().map(|draft| draft.key.clone()).collect())?;
         let rows: Vec<Row> = drafts
             .into_iter()
-            .map(|draft| row(Id::new(), next(draft.organization_id, &draft.key), 1, now, now, draft))
+            .map(|draft| row(Id::new(), numbers.next(draft.organization_id, &draft.key), 1, now, now, draft))
             .collect::<Result<_>>()?;
-        insert_all!(&mut *tx.conn, t::table, rows).map_err(one_draft)?;
+        insert_all!(&mut *tx.conn, t::table, rows).map_err(versions::one_draft::<Self>)?;
         grams::add(tx.conn, Self::NAME, rows.iter().map(|standard| (standard.id, standard.title.as_str())))?;
         shown(tx.conn, rows)
     }
@@ -389,12 +374,7 @@ impl Resource for Standards {
 
     fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
         check(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
-        if draft.key != before.key || draft.organization_id != before.organization_id {
-            let says =
-                Says::new("版本的标识和所属单位不能修改；请另建一个标准", "a version keeps its key and its owner; make another standard");
-            let field = if draft.key == before.key { "/organization_id" } else { "/key" };
-            return Err(Error::invalid(vec![Fault::new(field, "fixed", says)]));
-        }
+        versions::stays::<Self>((before.organization_id, &before.key), (draft.organization_id, &draft.key))?;
         let after = row(before.id, before.number, before.version + 1, before.created_at, tx.now, draft)?;
         save!(tx, t, before, &after)?;
         if before.title != after.title {
@@ -404,12 +384,7 @@ impl Resource for Standards {
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        // Only at its version, so that one which is published meanwhile stays.
-        let at_its_version = t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version));
-        if diesel::delete(at_its_version).execute(tx.conn)? == 0 {
-            return Err(stale(before.version + 1));
-        }
-        Ok(grams::replace(tx.conn, Self::NAME, before.id, None)?)
+        Self::discard(tx, before)
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
@@ -417,54 +392,12 @@ impl Resource for Standards {
     }
 
     fn steps() -> Vec<Step<Self>> {
-        versions::steps("发布本版本，同一标识的上一版本随即废止 / Publish: the version before it is retired", publish, revise, retire)
+        versions::steps("发布本版本，同一标识的上一版本随即废止 / Publish: the version before it is retired")
     }
 
     fn offers(view: &Self::View) -> Vec<Action> {
         versions::offered(view.state)
     }
-}
-
-/// One version of a key is published at a time: the one before is retired in the same transaction.
-fn publish(tx: &mut Tx<'_>, scope: &Scope, before: Standard, _: &Value) -> Result<Standard> {
-    let actor = tx.actor()?;
-    let others = t::table
-        .filter(t::organization_id.eq(before.organization_id))
-        .filter(t::key.eq(&before.key))
-        .filter(t::state.eq(VersionState::Published));
-    let earlier: Vec<(Id, i32)> = others.select((t::id, t::version)).load(tx.conn)?;
-    for (id, version) in earlier {
-        set(tx, id, version, VersionState::Retired, None)?;
-        let changes = json!({"state": [VersionState::Published.code(), VersionState::Retired.code()]});
-        tx.audit(Action::Retire.code(), Standards::NAME, Some(id), Some(before.organization_id), Some(&changes));
-    }
-    set(tx, before.id, before.version, VersionState::Published, Some(actor))?;
-    Standards::find(tx.conn, scope, before.id)
-}
-
-fn retire(tx: &mut Tx<'_>, scope: &Scope, before: Standard, _: &Value) -> Result<Standard> {
-    set(tx, before.id, before.version, VersionState::Retired, None)?;
-    Standards::find(tx.conn, scope, before.id)
-}
-
-/// Moves a version on, at its version; who published it stays.
-fn set(tx: &mut Tx<'_>, id: Id, version: i32, state: VersionState, published_by: Option<Id>) -> Result<()> {
-    let at_its_version = t::table.filter(t::id.eq(id)).filter(t::version.eq(version));
-    let moved = (t::state.eq(state), t::version.eq(version + 1), t::updated_at.eq(tx.now));
-    let saved = match published_by {
-        Some(by) => diesel::update(at_its_version).set((moved, t::published_by.eq(by))).execute(tx.conn),
-        None => diesel::update(at_its_version).set(moved).execute(tx.conn),
-    };
-    if saved? == 0 { Err(stale(version + 1)) } else { Ok(()) }
-}
-
-/// The next version, a draft with the same content: it is what is answered.
-fn revise(tx: &mut Tx<'_>, scope: &Scope, before: Standard, _: &Value) -> Result<Standard> {
-    let draft = StandardDraft { code: None, ..Standards::draft(tx, &before)? };
-    let next = Standards::insert(tx, scope, vec![draft])?.pop().ok_or_else(|| Error::internal("an insert returned nothing"))?;
-    let detail = serde_json::to_value(&next).map_err(Error::internal)?;
-    tx.audit(Action::Create.code(), Standards::NAME, Some(next.id), Some(next.organization_id), Some(&detail));
-    Ok(next)
 }
 
 #[cfg(test)]

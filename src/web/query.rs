@@ -1,5 +1,6 @@
 //! Query strings: every parameter known, none twice, each of its type; all the faults at once.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::shape::{Shape, types, without_null};
@@ -8,6 +9,12 @@ use crate::error::{Code, Error, Fault, Result, Says};
 /// Parameters in the order they were sent, decoded.
 #[derive(Debug, Clone, Default)]
 pub struct Pairs(pub Vec<(String, String)>);
+
+/// The address of a resource's list, with such parameters.
+pub fn list_of(resource: &str, parameters: &(impl Serialize + ?Sized)) -> Result<String> {
+    let query = serde_urlencoded::to_string(parameters).map_err(Error::internal)?;
+    Ok(format!("/api/v1/{}?{query}", resource.replace('_', "-")))
+}
 
 impl Pairs {
     pub fn parse(query: &str) -> Result<Self> {

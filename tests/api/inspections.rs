@@ -9,12 +9,12 @@ use crate::hosts::{Answer, Client, Host, on_each_database};
 use crate::welfare::{grant, made, organization};
 
 const PLANS: &str = "/api/v1/inspection-plans";
-const INSPECTIONS: &str = "/api/v1/inspections";
-const FINDINGS: &str = "/api/v1/inspection-findings";
+pub const INSPECTIONS: &str = "/api/v1/inspections";
+pub const FINDINGS: &str = "/api/v1/inspection-findings";
 const QUESTIONINGS: &str = "/api/v1/liaison-questionings";
 
 /// So many days ago, in China.
-fn ago(days: u64) -> String {
+pub fn ago(days: u64) -> String {
     (business_today(Instant::now()) - Days::new(days)).to_string()
 }
 
@@ -80,7 +80,7 @@ impl<'a> People<'a> {
     }
 }
 
-fn user_id(client: &Client<'_>) -> String {
+pub fn user_id(client: &Client<'_>) -> String {
     client.get("/api/v1/auth/me").id().to_owned()
 }
 

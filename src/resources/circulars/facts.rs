@@ -1,4 +1,5 @@
-//! What a circular tells, as the service knows it: who handed in and when, who has how much of what, and what has moved most.
+//! What a circular tells, as the service knows it: who handed in and when, who has how much of what, what has moved most, and what inspections
+//! found that is still to be seen to.
 
 use std::collections::HashMap;
 
@@ -7,6 +8,7 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::findings::{self, OpenFindings};
 use crate::db::AnyConnection;
 use crate::error::Result;
 use crate::figures::{self, FigureKind};
@@ -16,8 +18,8 @@ use crate::resources::return_forms::ReturnForm;
 use crate::schema::organizations;
 use crate::types::{Id, Month, Precision};
 
-/// How many counties a ranking names, and how many are named as late or missing.
-const COUNTIES_NAMED: usize = 100;
+/// How many counties a ranking names, and how many are named with what is open there.
+pub const COUNTIES_NAMED: usize = 100;
 /// How many movements are told of each figure.
 const MOVEMENTS_TOLD: usize = 3;
 
@@ -44,6 +46,8 @@ pub struct CircularFacts {
     pub rankings: Vec<Ranking>,
     /// What has changed most against the month before the last.
     pub movements: Vec<Movement>,
+    /// What inspections found and is still open; null in circulars that were generated before it was told.
+    pub open_findings: Option<OpenFindings>,
 }
 
 /// How a county's returns came in.
@@ -110,10 +114,11 @@ pub fn read(conn: &mut AnyConnection, root: Id, form: &ReturnForm, from: Month, 
             .load(conn)?;
         named.extend(found.into_iter().map(|(id, code, name, short)| (id, CountyBrief { code, name: short.unwrap_or(name) })));
     }
-    Ok(told(form, from, to, &handed, &named))
+    let open_findings = Some(findings::read(conn, root, today)?);
+    Ok(CircularFacts { open_findings, ..told(form, from, to, &handed, &named) })
 }
 
-/// What returns come to: pure.
+/// What returns come to, and nothing else: pure.
 fn told(form: &ReturnForm, from: Month, to: Month, handed: &[Handed], named: &HashMap<Id, CountyBrief>) -> CircularFacts {
     let within: Vec<&Handed> = handed.iter().filter(|one| one.month >= from).collect();
     let mut counties: HashMap<Id, CountyTimeliness> = HashMap::new();
@@ -143,7 +148,16 @@ fn told(form: &ReturnForm, from: Month, to: Month, handed: &[Handed], named: &Ha
     let definitions = form.definitions();
     let rankings = definitions.iter().map(|definition| ranking(definition, to, &within, named, counted)).collect();
     let movements = definitions.iter().flat_map(|definition| movements(definition, to, handed, named)).collect();
-    CircularFacts { form_title: form.title.clone(), from_month: from, to_month: to, counties: counted, handed_in, rankings, movements }
+    CircularFacts {
+        form_title: form.title.clone(),
+        from_month: from,
+        to_month: to,
+        counties: counted,
+        handed_in,
+        rankings,
+        movements,
+        open_findings: None,
+    }
 }
 
 /// The accepted numbers of a figure by county: of the last month, or the sum of all.

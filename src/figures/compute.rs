@@ -264,8 +264,8 @@ pub fn records_url(definition: &Definition, parameters: &[(String, String)]) -> 
     list_of(definition.resource, parameters)
 }
 
-/// Figures of each of some organizations, which don't lie in one another, and of all below each: a statement for each definition, whatever the
-/// number of organizations. `root` is above them all; who asks has decided that these sums may be told.
+/// Figures of each of some organizations and of all below it: a statement for each definition, whatever the number of organizations. One may
+/// lie below another. `root` is above them all; who asks has decided that these sums may be told.
 ///
 /// What comes out for an organization is what [`figures`] computes for it alone.
 pub fn of_each(
@@ -276,13 +276,15 @@ pub fn of_each(
     definitions: &[&'static Definition],
     span: Span,
 ) -> Result<HashMap<Id, Vec<FigureOfOne>>> {
-    let mut above: HashMap<Id, Id> = HashMap::new();
+    let mut above: HashMap<Id, Vec<Id>> = HashMap::new();
     for chunk in organizations.chunks(5_000) {
         let below: Vec<(Id, Id)> = organization_closure::table
             .filter(organization_closure::ancestor_id.eq_any(chunk))
             .select((organization_closure::descendant_id, organization_closure::ancestor_id))
             .load(conn)?;
-        above.extend(below);
+        for (holder, id) in below {
+            above.entry(holder).or_default().push(id);
+        }
     }
     let mut all: HashMap<Id, Vec<FigureOfOne>> = organizations.iter().map(|id| (*id, Vec::with_capacity(definitions.len()))).collect();
     for definition in definitions {

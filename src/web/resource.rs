@@ -387,23 +387,26 @@ impl Groups {
         }
     }
 
-    /// Parted by the organization above the holder, as `above` tells it; whoever has none above them is left out.
-    pub fn split(self, above: &HashMap<Id, Id>) -> HashMap<Id, Self> {
+    /// Parted by the organizations above the holder, as `above` tells them: one that lies below another counts for both, and whoever has
+    /// none above them is left out.
+    pub fn split(self, above: &HashMap<Id, Vec<Id>>) -> HashMap<Id, Self> {
         let mut parts: HashMap<Id, Self> = HashMap::new();
         match self {
             Self::Counted(measure, groups) => {
                 for group in groups {
-                    let Some(id) = above.get(&group.0) else { continue };
-                    if let Self::Counted(_, part) = parts.entry(*id).or_insert_with(|| Self::Counted(measure, Vec::new())) {
-                        part.push(group);
+                    for id in above.get(&group.0).into_iter().flatten() {
+                        if let Self::Counted(_, part) = parts.entry(*id).or_insert_with(|| Self::Counted(measure, Vec::new())) {
+                            part.push(group);
+                        }
                     }
                 }
             }
             Self::Summed(groups) => {
                 for group in groups {
-                    let Some(id) = above.get(&group.0) else { continue };
-                    if let Self::Summed(part) = parts.entry(*id).or_insert_with(|| Self::Summed(Vec::new())) {
-                        part.push(group);
+                    for id in above.get(&group.0).into_iter().flatten() {
+                        if let Self::Summed(part) = parts.entry(*id).or_insert_with(|| Self::Summed(Vec::new())) {
+                            part.push(group);
+                        }
                     }
                 }
             }

@@ -29,6 +29,7 @@ mod export_files;
 mod exports;
 mod fake_wechat;
 mod figures;
+mod figures_told_anew;
 mod front_ends;
 mod headers;
 mod heroes;

@@ -185,6 +185,28 @@ fn a_county_declares_beside_what_its_records_say() {
     });
 }
 
+/// Where a county's association lies below another's, what it holds is of both.
+#[test]
+fn a_county_below_a_county_counts_for_both() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let south = json!({"code": "zz-south", "name": "登封南区见义勇为协会", "kind": "county_association", "parent_id": organization(&city, "zz-dengfeng")});
+        made(city.post("/api/v1/organizations", &south));
+        teams(&city, "zz-dengfeng", &["2022-06-01"]);
+        teams(&city, "zz-south", &["2022-06-01", "2022-06-30"]);
+        story(&city, "zz-south", "2022-06-15", 4);
+        opened(&city, &form(&city, &json!({})), "2022-06");
+        let listed = city.get(&format!("{RETURNS}?month=2022-06"));
+        for (county, teams, stories) in [("zz-dengfeng", 3, json!(4)), ("zz-south", 2, json!(4)), ("zz-gaoxin", 0, Value::Null)] {
+            let id = organization(&city, county);
+            let all = listed.body["items"].as_array().expect("items");
+            let found = all.iter().find(|of| of["organization_id"] == id).unwrap_or_else(|| panic!("no return of {county}"));
+            let it = city.get(&format!("{RETURNS}/{}", found["id"].as_str().expect("an id")));
+            assert_eq!((cell(&it, TEAMS).0, cell(&it, NEWS).0), (json!(teams), stories), "{county}");
+        }
+    });
+}
+
 #[test]
 fn who_submits_does_not_accept() {
     on_each_database(|host| {

@@ -71,7 +71,8 @@ impl Span {
 impl Definition {
     /// The parameters by which the resource's filter takes a time, with their values.
     ///
-    /// What counts in a year by its number alone, its day unknown, is in no month: the months of a year may come to less than the year.
+    /// What counts in a year by its number alone, its day unknown or known as the latest that it can have been, is in no month: the months of a
+    /// year may come to less than the year.
     pub fn time(&self, span: Span) -> Vec<(&'static str, String)> {
         match (self.kind, self.resource, span) {
             // The tree keeps no dates of its own: it is what it is today.
@@ -80,8 +81,13 @@ impl Definition {
             (FigureKind::Standard, _, span) => vec![("year", span.year().to_string())],
             (FigureKind::Flow, _, Span::Year(year)) => vec![("year", year.to_string())],
             (FigureKind::Flow, resource, Span::Month(month)) => {
-                let (from, to) = if resource == "disbursements" { ("paid_from", "paid_to") } else { ("from", "to") };
-                vec![(from, month.first_day().to_string()), (to, month.last_day().to_string())]
+                let days = [month.first_day(), month.last_day()].map(|day| day.to_string());
+                match resource {
+                    "disbursements" => {
+                        ["paid_from", "paid_to"].into_iter().zip(days).chain([("paid_on_precision", "exact".to_owned())]).collect()
+                    }
+                    _ => ["from", "to"].into_iter().zip(days).collect(),
+                }
             }
         }
     }

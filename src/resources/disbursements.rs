@@ -217,6 +217,9 @@ pub struct DisbursementFilter {
     pub paid_from: Option<NaiveDate>,
     /// Paid or delivered on this day or earlier.
     pub paid_to: Option<NaiveDate>,
+    /// How well the day of payment or delivery is known: of what was paid by a day at the latest the month isn't.
+    #[param(inline)]
+    pub paid_on_precision: Option<DatePrecision>,
 }
 
 /// What the disbursements of a batch come to.
@@ -371,6 +374,9 @@ fn query(scope: &Scope, filter: &DisbursementFilter) -> t::BoxedQuery<'static, A
     }
     if let Some(day) = filter.paid_to {
         query = query.filter(t::paid_on.le(day));
+    }
+    if let Some(precision) = filter.paid_on_precision {
+        query = query.filter(t::paid_on_precision.eq(precision));
     }
     query
 }

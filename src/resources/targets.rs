@@ -207,9 +207,18 @@ impl Resource for Targets {
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         let counted = measured!(conn, query(scope, filter), t, measure);
         Ok(match measure {
+            // What an association has set for itself and those below it, the newest year's; or what those below agree upon. Where none has
+            // a target, or each another, nothing is known.
             Measure::Value => {
-                // The newest year speaks; where none has a target, nothing is known.
-                let value = query(scope, filter).order((t::year.desc(), t::id.desc())).select(t::value).first(conn).optional()?;
+                let own = query(scope, filter).filter(t::organization_id.nullable().eq(filter.organization_id));
+                let own: Option<i64> = own.order((t::year.desc(), t::id.desc())).select(t::value).first(conn).optional()?;
+                let value = match own {
+                    Some(value) => Some(value),
+                    None => {
+                        let values: Vec<i64> = query(scope, filter).select(t::value).distinct().limit(2).load(conn)?;
+                        if let [value] = values[..] { Some(value) } else { None }
+                    }
+                };
                 Measured { value, ..counted }
             }
             _ => counted,

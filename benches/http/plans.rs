@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Json, Text};
+use diesel::sql_types::{Bool, Json, Text};
 use serde_json::{Value, json};
 use yiyong::db::{AnyConnection, Target};
 use yiyong::policy::Role;
@@ -64,8 +64,19 @@ pub fn explain(url: &str) {
     }
 }
 
-/// A row with three tenths of the table before it; nothing for a table too small to tell anything.
+#[derive(QueryableByName)]
+struct There {
+    #[diesel(sql_type = Bool)]
+    there: bool,
+}
+
+/// A row with three tenths of the table before it; nothing for a table too small to tell anything, or where a list is made of others' tables.
 fn row_at(conn: &mut AnyConnection, table: &str) -> Option<Row> {
+    let there = diesel::sql_query(format!("SELECT to_regclass('{table}') IS NOT NULL AS there")).get_result::<There>(conn);
+    if !there.expect("an answer").there {
+        println!("| {table} | is no table | | | | | | |");
+        return None;
+    }
     let sql = format!("SELECT id::text AS id, code FROM {table} ORDER BY id OFFSET (SELECT count(*) * 3 / 10 FROM {table}) LIMIT 1");
     let row = diesel::sql_query(sql).get_result(conn).optional().expect("a table");
     row.or_else(|| {

@@ -131,6 +131,9 @@ fn one(text: &str) -> (Bound, &str) {
         return (Bound::Ids(ids.collect()), rest);
     }
     let end = text.find([',', ']']).expect("an end");
+    if text[..end].parse::<NaiveDate>().is_ok() {
+        return (Bound::Text(text[..end].to_owned()), &text[end..]);
+    }
     let number = text[..end].parse().unwrap_or_else(|_| panic!("a value of a kind that is not known here: {text}"));
     (Bound::Number(number), &text[end..])
 }

@@ -70,11 +70,13 @@ struct There {
     there: bool,
 }
 
-/// A row with three tenths of the table before it; nothing for a table too small to tell anything, or where a list is made of others' tables.
+/// A row with three tenths of the table before it; nothing for a table too small to tell anything, or where the
+/// list is made of others' tables, or has no codes to go by.
 fn row_at(conn: &mut AnyConnection, table: &str) -> Option<Row> {
-    let there = diesel::sql_query(format!("SELECT to_regclass('{table}') IS NOT NULL AS there")).get_result::<There>(conn);
+    let sql = format!("SELECT COUNT(*) > 0 AS there FROM information_schema.columns WHERE table_name = '{table}' AND column_name = 'code'");
+    let there = diesel::sql_query(sql).get_result::<There>(conn);
     if !there.expect("an answer").there {
-        println!("| {table} | is no table | | | | | | |");
+        println!("| {table} | has no codes | | | | | | |");
         return None;
     }
     let sql = format!("SELECT id::text AS id, code FROM {table} ORDER BY id OFFSET (SELECT count(*) * 3 / 10 FROM {table}) LIMIT 1");

@@ -271,6 +271,8 @@ fn a_certificate_is_verified_by_anybody() {
         assert_eq!(one.post(&format!("{path}/withdraw"), &json!({"reason": "x"})).status, 403);
         let withdrawn = clerk.post(&format!("{path}/withdraw"), &json!({"reason": "时长有误"}));
         assert_eq!((withdrawn.status, &withdrawn.body["state"]), (200, &json!("withdrawn")), "{withdrawn:?}");
+        let paper = clerk.get(&format!("{path}/document"));
+        assert_eq!((paper.status, paper.code()), (409, "step_not_allowed"), "nobody prints what is withdrawn");
         let told = verify(&code);
         assert_eq!((told.status, &told.body["state"]), (200, &json!("withdrawn")));
         assert!(!told.body.to_string().contains("时长有误"), "why is for the office");

@@ -143,6 +143,15 @@ pub async fn annual_report(
     answer(&db, &facts, report, form, caller.language).await
 }
 
+fn no_chart() -> Error {
+    let known = |label: fn(&(&str, &str, &str)) -> String| ChartCode::ENTRIES.iter().map(label).collect::<Vec<_>>();
+    Error::because(
+        Code::NotFound,
+        format!("没有这种图表；可用：{}", known(|(code, zh, _)| format!("{code}（{zh}）")).join("、")),
+        format!("there is no such chart; there are: {}", known(|(code, _, en)| format!("{code} ({en})")).join(", ")),
+    )
+}
+
 /// A chart of the year: its numbers, each with the address of the records behind it, or the drawing. `counties` shows the teams and the
 /// volunteers of each organization right below at the year's end, those with the most volunteers first; `publicity` and `welfare` what was
 /// published and paid in the year and in the one before; `trend` teams and volunteers at the end of each month that has begun.
@@ -161,7 +170,7 @@ pub async fn annual_chart(
     let scope = caller.actor.may(Area::Figures, Action::Read)?;
     let (year, chart) = path.into_inner();
     let year = year_of(&year)?;
-    let chart = ChartCode::from_code(&chart).ok_or_else(Error::not_found)?;
+    let chart = ChartCode::from_code(&chart).ok_or_else(no_chart)?;
     let query = Pairs::parse(request.query_string())?.into_json(&filter_shape::<ChartQuery>())?;
     let query: ChartQuery = serde_json::from_value(query).map_err(Error::internal)?;
     let form = query.format.map_or_else(|| ChartForm::of(&request), Ok)?;

@@ -63,7 +63,9 @@ fn a_year_is_seen_at_a_glance() {
         assert_eq!(shown(&chart("welfare")), [], "nothing was paid");
 
         // What isn't a chart, and whose it isn't.
-        assert_eq!(city.get(&format!("{CHARTS}/weather")).code(), "not_found");
+        let none = city.get(&format!("{CHARTS}/weather"));
+        assert_eq!((none.status, none.code()), (404, "not_found"));
+        assert!(none.body["detail"].as_str().is_some_and(|detail| detail.contains("trend（志愿者与队伍")), "what there is: {none:?}");
         assert_eq!(city.get(&format!("{CHARTS}/trend?format=docx")).faults(), [("/format", "unknown_entry")]);
         assert_eq!(city.get("/api/v1/reports/annual/1066/charts/trend").code(), "invalid_parameter");
         let county = host.user("county", Role::Clerk, Some("zz-gaoxin"));

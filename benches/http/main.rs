@@ -6,6 +6,7 @@
 //! with the same address shows how PostgreSQL answers each list there. Load generator, service and database share the
 //! machine, so the ratios tell more than the rates. `cargo bench -- --exports` measures exports alone, of a million
 //! volunteers, `--imports` an import of as many, and `--yearly` the report in each form and the returns of all counties.
+//! `--outage 60` is a receiver of webhooks that is away for so many minutes.
 
 #[allow(dead_code)] // The tests use more of it.
 #[path = "../../tests/api/cluster.rs"]
@@ -15,6 +16,7 @@ mod export;
 mod http;
 mod import;
 mod load;
+mod outage;
 mod payments;
 mod plans;
 mod server;
@@ -35,6 +37,7 @@ use yiyong::types::Id;
 
 use crate::http::request;
 use crate::load::{Measured, Pace};
+use crate::outage::{Outage, Receiver, Side};
 use crate::server::{Installation, Memory, Server};
 use crate::world::{Size, World};
 
@@ -173,6 +176,10 @@ fn main() {
         plan.imports_alone = true;
     }
     plan.yearly_alone = said("--yearly");
+    if let Some(place) = arguments.iter().position(|argument| argument == "--outage") {
+        let minutes: f64 = arguments.get(place + 1).and_then(|text| text.parse().ok()).expect("--outage takes minutes");
+        return outage(plan.size, Duration::from_secs_f64(minutes * 60.0));
+    }
     if let Some(place) = arguments.iter().position(|argument| argument == "--fill") {
         let target = Target::parse(arguments.get(place + 1).expect("--fill takes the address of a database")).expect("a URL");
         return world::seed(&mut target.connect(Duration::from_secs(3_600)).expect("a connection"), plan.size);
@@ -440,6 +447,75 @@ fn year(server: &Server, ground: &Ground) -> String {
     line(ground, &format!("{returns} returns opened"), (http, None), "< 60 s", reached);
     let [at_rest, after_load, opening] = [at_rest, after_load, opening].map(told);
     format!("| {} | {at_rest} | {after_load} | while opening: {opening} | – |", ground.name)
+}
+
+/// A receiver of webhooks that is away, on both databases at once.
+fn outage(size: Size, away: Duration) {
+    println!("{}\n", machine(size));
+    println!("| operation | database | HTTP /s | p50 ms | p99 ms | straight /s | HTTP ÷ straight | target | |");
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let cluster = std::env::var("TEST_DATABASE_URL").ok().or_else(|| cluster::Cluster::start(CLUSTER).map(|cluster| cluster.url()));
+    std::thread::scope(|scope| {
+        scope.spawn(|| outage_on(size, away, |folder| Ground::sqlite(folder), None));
+        match &cluster {
+            Some(cluster) => outage_on(size, away, |_| Ground::postgres(cluster), Some(cluster)),
+            None => println!("\nNo PostgreSQL was found: install a server or set TEST_DATABASE_URL."),
+        }
+    });
+}
+
+fn outage_on(size: Size, away: Duration, ground: impl Fn(&Path) -> Ground, cluster: Option<&str>) {
+    let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    let ground = ground(folders[0].path());
+    let install = |folder: &Path, url: &str| {
+        let mut installation = Installation::new(folder.to_owned(), url);
+        installation.set("YIYONG_WEBHOOK_ALLOWED_NETWORKS", "127.0.0.0/8");
+        installation
+    };
+    let first = install(folders[0].path(), &ground.url);
+    first.run(&["migrate"], "");
+    world::seed(&mut ground.connect(), size);
+    first.create_users();
+    ground.copy(cluster);
+    let second = install(folders[1].path(), &ground.other);
+    let world = World::explore(&mut ground.connect(), size);
+    let servers = [first.serve(), second.serve()];
+    let receivers = [Receiver::new(), Receiver::new()];
+    std::thread::scope(|scope| {
+        for receiver in &receivers {
+            scope.spawn(|| receiver.listen());
+        }
+        let [well, ill] = [0, 1].map(|place| Side::new(&servers[place], &receivers[place], &world));
+        let Outage { meanwhile, catching_up, told } = outage::outlive(&well, &ill, away);
+        let beside = |operation: &str, (other, own): (Measured, Measured)| {
+            let times = own.p99 / other.p99;
+            let reached = Some((format!("p99 {times:.2} × with one that answers ({:.1} ms)", other.p99), times <= 1.5));
+            line(&ground, operation, (own, None), "≤ 1.5 × with one that answers", reached);
+        };
+        let (other, own) = meanwhile;
+        beside("create, a receiver is away", (other.writes, own.writes));
+        beside("get, a receiver is away", (other.reads, own.reads));
+        let (other, own) = catching_up;
+        beside("create, it is back", (other.writes, own.writes));
+        beside("get, it is back", (other.reads, own.reads));
+        println!(
+            "{}: away for {:.0} min; {} attempts reached it meanwhile; all {} events arrived in their order, {} once more; \
+             the first that waited {:.0} s after it was back, the last {:.0} s.",
+            ground.name,
+            away.as_secs_f64() / 60.0,
+            told.in_vain,
+            told.events,
+            told.repeated,
+            told.first.as_secs_f64(),
+            told.last.as_secs_f64()
+        );
+    });
+    if let Some(cluster) = cluster {
+        drop(servers);
+        for url in [&ground.url, &ground.other] {
+            administer(cluster, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", url.rsplit('/').next().unwrap_or_default()));
+        }
+    }
 }
 
 /// What it was measured on.

@@ -42,6 +42,10 @@ impl Installation {
         Self { folder, environment, address }
     }
 
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.environment.push((name, value.to_owned()));
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_yiyong"));
         command.args(arguments).env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));

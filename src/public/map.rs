@@ -135,12 +135,14 @@ fn place((longitude, latitude, system): Located) -> Result<Place> {
 
 fn assets(conn: &mut AnyConnection, scope: &Scope, below: Option<Id>, window: &Window) -> Result<Vec<Found>> {
     type Row = (Id, Id, String, Option<String>, Option<AssetKind>, Option<String>, Located);
-    let query = a::table
-        .into_boxed::<Any>()
-        .filter(sql::<Bool>("publicity_assets.longitude IS NOT NULL AND publicity_assets.stage = 'completed'"))
-        .filter(scope.within(below, None).holds(a::organization_id));
+    let query = || {
+        a::table
+            .into_boxed::<Any>()
+            .filter(sql::<Bool>("publicity_assets.longitude IS NOT NULL AND publicity_assets.stage = 'completed'"))
+            .filter(scope.within(below, None).holds(a::organization_id))
+    };
     let columns = (a::id, a::organization_id, a::code, a::name, a::kind, a::address, (a::longitude, a::latitude, a::coordinate_system));
-    let rows: Vec<Row> = page!(in_time conn, scope, query, a, window, rows => rows.select(columns));
+    let rows: Vec<Row> = page!(in_time conn, scope, query(), a, window, rows => rows.select(columns));
     rows.into_iter()
         .map(|(id, organization_id, code, name, asset_kind, address, located)| {
             Ok(Found { id, organization_id, code, name, asset_kind, host_kind: None, address, place: place(located)? })
@@ -150,13 +152,15 @@ fn assets(conn: &mut AnyConnection, scope: &Scope, below: Option<Id>, window: &W
 
 fn stations(conn: &mut AnyConnection, scope: &Scope, below: Option<Id>, window: &Window) -> Result<Vec<Found>> {
     type Row = (Id, Id, String, String, HostKind, Option<String>, Located);
-    let query = w::table
-        .into_boxed::<Any>()
-        .filter(sql::<Bool>("workstations.longitude IS NOT NULL AND workstations.status = 'active'"))
-        .filter(scope.within(below, None).holds(w::organization_id));
+    let query = || {
+        w::table
+            .into_boxed::<Any>()
+            .filter(sql::<Bool>("workstations.longitude IS NOT NULL AND workstations.status = 'active'"))
+            .filter(scope.within(below, None).holds(w::organization_id))
+    };
     let columns =
         (w::id, w::organization_id, w::code, w::name, w::host_kind, w::address, (w::longitude, w::latitude, w::coordinate_system));
-    let rows: Vec<Row> = page!(in_time conn, scope, query, w, window, rows => rows.select(columns));
+    let rows: Vec<Row> = page!(in_time conn, scope, query(), w, window, rows => rows.select(columns));
     rows.into_iter()
         .map(|(id, organization_id, code, name, host_kind, address, located)| {
             let (name, host_kind) = (Some(name), Some(host_kind));

@@ -46,9 +46,9 @@ pub struct PublicOrganizationPage {
 fn list(conn: &mut AnyConnection, tree: &Tree, window: &Window) -> Result<PublicOrganizationPage> {
     type Row = (Id, String, String, Option<String>, OrganizationKind, Option<Id>, Option<String>);
     let scope = Scope::of_public().fitted(conn, tree, None, Purpose::Page)?;
-    let query = t::table.into_boxed::<Any>().filter(sql::<Bool>("organizations.status = 'active'"));
+    let query = || t::table.into_boxed::<Any>().filter(sql::<Bool>("organizations.status = 'active'"));
     let columns = (t::id, t::code, t::name, t::short_name, t::kind, t::parent_id, t::division_code);
-    let mut rows: Vec<Row> = page!(in_time conn, scope, query, t, window, rows => rows.select(columns));
+    let mut rows: Vec<Row> = page!(in_time conn, scope, query(), t, window, rows => rows.select(columns));
     let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
     rows.truncate(limit);

@@ -99,8 +99,8 @@ pub fn page(
         }
     }
     let scope = Scope::of_public().fitted(conn, tree, below, Purpose::Page)?;
-    let query = told(status).filter(scope.within(below, None).holds(t::organization_id));
-    let mut rows: Vec<Row> = page!(in_time conn, scope, query, t, window, rows => rows.select(Row::as_select()));
+    let query = || told(status).filter(scope.within(below, None).holds(t::organization_id));
+    let mut rows: Vec<Row> = page!(in_time conn, scope, query(), t, window, rows => rows.select(Row::as_select()));
     let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
     rows.truncate(limit);

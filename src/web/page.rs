@@ -117,10 +117,22 @@ impl Window {
         Self { after: Some(after), skip: 0, ..self.clone() }
     }
 
-    /// The window after this one, by whoever doesn't know yet where this one ends: it passes over the records of this one, and not
-    /// for a scope whose pages are gathered.
+    /// The window after this one, by whoever doesn't know yet where this one ends: it passes over the records of this one.
     pub fn beyond(&self) -> Self {
         Self { skip: self.skip + self.fetch(), ..self.clone() }
+    }
+
+    /// A window on the last record that this one passes over.
+    pub fn passed(&self) -> Self {
+        Self { limit: 0, skip: self.skip - 1, ..self.clone() }
+    }
+
+    /// This window without what it passes over, of which this is the last; on nothing where there is less than that.
+    pub fn past(&self, last: Option<(Id, String)>) -> Self {
+        match last {
+            Some((id, code)) => self.after(id, &code),
+            None => Self { among: Some(Vec::new()), skip: 0, ..self.clone() },
+        }
     }
 
     /// One more row than asked for tells whether there is a next page.
@@ -231,18 +243,37 @@ pub(crate) use windowed;
 /// One page of a boxed query, with `rows => …` selecting what is shown.
 ///
 /// A scope that is a small part of all records is sought by organization, which gathers all its rows and sorts them. So
-/// the ids are found first, from the index alone, and only the page's own records are read.
+/// the ids are found first, from the index alone, and only the page's own records are read. Nor is what a window passes
+/// over joined with anything: its last record is found first.
 macro_rules! page {
+    (@passed (in_time) $conn:expr, $query:expr, $table:ident, $window:expr) => {
+        $crate::web::windowed!(in_time $query, $table, &$window.passed())
+            .select($table::id)
+            .first($conn)
+            .optional()?
+            .map(|id: $crate::types::Id| (id, String::new()))
+    };
+    (@passed () $conn:expr, $query:expr, $table:ident, $window:expr) => {
+        $crate::web::windowed!($query, $table, &$window.passed()).select(($table::id, $table::code)).first($conn).optional()?
+    };
     (in_time $conn:expr, $scope:expr, $query:expr, $table:ident, $window:expr, $rows:ident => $select:expr) => {
         $crate::web::page!(@ (in_time) $conn, $scope, $query, $table, $window, $rows => $select)
     };
     (@ ($($how:ident)?) $conn:expr, $scope:expr, $query:expr, $table:ident, $window:expr, $rows:ident => $select:expr) => {{
-        let $rows = if $scope.gathers() {
-            let ids: Vec<$crate::types::Id> = $crate::web::windowed!($($how)? $query, $table, $window).select($table::id).load($conn)?;
-            let found = $table::table.filter($table::id.eq_any(ids)).into_boxed::<$crate::db::Any>();
-            $crate::web::windowed!($($how)? found, $table, $window)
+        let begun;
+        let window: &$crate::web::Window = $window;
+        let window = if window.skip > 0 {
+            begun = window.past($crate::web::page!(@passed ($($how)?) $conn, $query, $table, window));
+            &begun
         } else {
-            $crate::web::windowed!($($how)? $query, $table, $window)
+            window
+        };
+        let $rows = if $scope.gathers() {
+            let ids: Vec<$crate::types::Id> = $crate::web::windowed!($($how)? $query, $table, window).select($table::id).load($conn)?;
+            let found = $table::table.filter($table::id.eq_any(ids)).into_boxed::<$crate::db::Any>();
+            $crate::web::windowed!($($how)? found, $table, window)
+        } else {
+            $crate::web::windowed!($($how)? $query, $table, window)
         };
         $select.load($conn)?
     }};

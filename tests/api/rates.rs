@@ -43,6 +43,8 @@ fn who_asks_too_often_waits_and_nobody_else() {
         assert_eq!(refused.body["detail"], format!("at most 4 reads a minute; try again in {wait} s"));
         assert!(script.get(ORGANIZATIONS).body["detail"].as_str().is_some_and(|text| text.starts_with("读取每分钟最多 4 次；请在")));
 
+        assert!((0..8).all(|_| script.get(ORGANIZATIONS).status == 429));
+
         // Its writes, and what others read, go on; so does what is sensitive, once.
         let made = script.post(ORGANIZATIONS, &json!({}));
         assert_eq!((made.status, made.header("RateLimit-Policy")), (422, Some("\"write\";q=1000000;w=60")));
@@ -60,8 +62,8 @@ fn who_asks_too_often_waits_and_nobody_else() {
         let events = || platform.get("/api/v1/audit-events?outcome=refused&resource=organizations").body["items"].clone();
         let told = (0..500).map(|_| events()).find(|events| events != &json!([])).expect("an event");
         let told = told.as_array().expect("events");
-        let codes: Vec<_> = told.iter().map(|event| &event["detail"]["code"]).collect();
-        assert_eq!(codes, ["too_many_requests"], "{told:?}");
+        // Of each minute the first, and at its end how many more: a minute may have ended meanwhile.
+        assert!(told.len() <= 4 && told.iter().all(|event| event["detail"]["code"] == "too_many_requests"), "{told:?}");
     });
 }
 

@@ -34,7 +34,7 @@ pub fn upload(client: &Client<'_>, fields: &[(&str, &str)], file: Option<(&str, 
 }
 
 /// A picture of stripes, so that nothing of it is alike everywhere.
-fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
+pub fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
     let image = RgbImage::from_fn(width, height, |x, y| Rgb([(x % 256) as u8, (y % 256) as u8, ((x * y) % 256) as u8]));
     let mut bytes = Cursor::new(Vec::new());
     DynamicImage::ImageRgb8(image).write_to(&mut bytes, format).expect("a picture");
@@ -80,7 +80,7 @@ fn contains(bytes: &[u8], text: &[u8]) -> bool {
 }
 
 /// A park of a county's, to be photographed.
-fn park(host: &Host, city: &Client<'_>, county: &str) -> String {
+pub fn park(host: &Host, city: &Client<'_>, county: &str) -> String {
     let organization = city.get(&format!("/api/v1/organizations?code={county}"));
     let organization = organization.body["items"][0]["id"].as_str().expect("a county").to_owned();
     let park = city.post(
@@ -185,7 +185,7 @@ fn a_photo_is_its_record_s() {
     });
 }
 
-fn ranged(client: &Client<'_>, path: &str, range: &str) -> Vec<u8> {
+pub fn ranged(client: &Client<'_>, path: &str, range: &str) -> Vec<u8> {
     let request = ureq::get(format!("{}{path}", client.base)).header("Range", range);
     let token = client.token.clone().expect("a token");
     request.header("Authorization", format!("Bearer {token}")).call().expect("an answer").body_mut().read_to_vec().expect("bytes")
@@ -335,99 +335,5 @@ fn what_belongs_to_nothing_is_swept() {
         let left = city.get(&format!("{HERE}?resource=publicity-assets&record_id={stays}"));
         let path = format!("{HERE}/{}/content", left.body["items"][0]["id"].as_str().expect("an attachment"));
         assert!(image::load_from_memory(&city.download(&path)).is_ok());
-    });
-}
-
-/// An object store as far as it is asked: it keeps what is put, by its path, from whoever signs.
-#[derive(Clone, Default)]
-struct Bucket(std::sync::Arc<std::sync::Mutex<std::collections::BTreeMap<String, Vec<u8>>>>);
-
-impl Bucket {
-    fn start(&self) -> String {
-        use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = format!("http://{}", listener.local_addr().expect("an address"));
-        let kept = self.clone();
-        std::thread::spawn(move || {
-            let answer = |request: HttpRequest, body: web::Bytes, bucket: web::Data<Bucket>| async move {
-                let signed = request.headers().get("Authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-                if !signed.starts_with("AWS4-HMAC-SHA256 Credential=id/") || signed.contains("the secret") {
-                    return HttpResponse::Forbidden().finish();
-                }
-                let mut files = bucket.0.lock().unwrap_or_else(|e| e.into_inner());
-                let path = request.path().to_owned();
-                match request.method().as_str() {
-                    "PUT" => {
-                        files.insert(path, body.to_vec());
-                        HttpResponse::Ok().insert_header(("ETag", "\"x\"")).finish()
-                    }
-                    "DELETE" => {
-                        files.remove(&path);
-                        HttpResponse::NoContent().finish()
-                    }
-                    _ => {
-                        let Some(file) = files.get(&path) else { return HttpResponse::NotFound().finish() };
-                        let range = request.headers().get("Range").and_then(|value| value.to_str().ok()).expect("a range").to_owned();
-                        let (from, to) = range.trim_start_matches("bytes=").split_once('-').expect("two ends");
-                        let (from, to): (usize, usize) = (from.parse().expect("a number"), to.parse().expect("a number"));
-                        let part = file[from..=to].to_vec();
-                        HttpResponse::PartialContent()
-                            .insert_header(("Content-Range", format!("bytes {from}-{to}/{}", file.len())))
-                            .body(part)
-                    }
-                }
-            };
-            let bucket = web::Data::new(kept);
-            actix_web::rt::System::new().block_on(async move {
-                let large = web::PayloadConfig::new(64 * 1024 * 1024);
-                let make = move || App::new().app_data(bucket.clone()).app_data(large.clone()).default_service(web::to(answer));
-                HttpServer::new(make).workers(1).disable_signals().listen(listener).expect("listens").run().await.expect("served");
-            });
-        });
-        address
-    }
-}
-
-/// Files in an object store: put, fetched in part, deleted; and where it is away the answer says that it will be back.
-#[test]
-fn files_in_a_bucket() {
-    let bucket = Bucket::default();
-    let endpoint = bucket.start();
-    let folder = tempfile::tempdir().expect("a folder");
-    let secret = folder.path().join("secret");
-    std::fs::write(&secret, "the secret\n").expect("written");
-    let secret = secret.display().to_string();
-    let mut settings = [
-        ("YIYONG_STORAGE_URL", "s3://files/yiyong"),
-        ("YIYONG_STORAGE_ENDPOINT", endpoint.as_str()),
-        ("YIYONG_STORAGE_KEY_ID", "id"),
-        ("YIYONG_STORAGE_SECRET_FILE", secret.as_str()),
-    ];
-    on_each_database_with(&settings, |host| {
-        let city = host.planted();
-        let park = park(host, &city, "zz-dengfeng");
-        let fields = [("resource", "publicity-assets"), ("record_id", park.as_str())];
-        let added = upload(&city, &fields, Some(("a.jpg", &picture(800, 600, ImageFormat::Jpeg))), None);
-        assert_eq!(added.status, 201, "{added:?}");
-        let names: Vec<String> = bucket.0.lock().expect("files").keys().cloned().collect();
-        assert!(names.len() == 2 && names.iter().all(|name| name.starts_with("/files/yiyong/")), "{names:?}");
-        let path = format!("{HERE}/{}", added.id());
-        let content = city.download(&format!("{path}/content"));
-        assert_eq!(image::load_from_memory(&content).expect("a picture").width(), 800);
-        assert_eq!(ranged(&city, &format!("{path}/content"), "bytes=70000-70009"), content[70_000..70_010]);
-        assert_eq!(city.delete(&path).status, 204);
-        assert!(bucket.0.lock().expect("files").is_empty());
-    });
-    // Nobody listens there.
-    settings[1].1 = "http://127.0.0.1:9";
-    on_each_database_with(&settings, |host| {
-        let city = host.planted();
-        let park = park(host, &city, "zz-dengfeng");
-        let fields = [("resource", "publicity-assets"), ("record_id", park.as_str())];
-        let refused = upload(&city, &fields, Some(("a.jpg", &picture(80, 60, ImageFormat::Jpeg))), None);
-        assert_eq!((refused.status, refused.code()), (503, "storage_unavailable"), "{refused:?}");
-        assert!(refused.header("Retry-After").is_some());
-        let list = city.get(&format!("{HERE}?resource=publicity-assets&record_id={park}"));
-        assert_eq!(list.body["items"], json!([]), "nothing is half done");
     });
 }

@@ -10,6 +10,7 @@ mod audit;
 mod bad_input;
 mod bank_transfers;
 mod benefits;
+mod buckets;
 mod campaigns;
 mod changes;
 mod charts;

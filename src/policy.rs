@@ -19,7 +19,7 @@ use diesel::prelude::*;
 use crate::db::{AnyConnection, Fit, Part, Reach, Subset, Tree};
 use crate::error::{Code, Error, Result};
 use crate::schema::organizations;
-use crate::types::{Id, text_enum};
+use crate::types::{Id, TextEnum, text_enum};
 
 text_enum! {
     /// What a person is to the association.
@@ -100,55 +100,26 @@ text_enum! {
     }
 }
 
-/// Groups of resources that are decided alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Area {
-    /// The tree of organizations.
-    Organizations,
-    /// Workstations, teams, trainings and the year's work: no personal data in them.
-    Work,
-    /// Persons, appointments, volunteers, memberships.
-    People,
-    Publicity,
-    /// Heroes and their dependants.
-    Heroes,
-    Welfare,
-    /// Accounts, vouchers, and what was posted.
-    Ledger,
-    /// Users and their grants, and which programs are told what happens.
-    Access,
-    Audit,
-    /// Figures and reports: sums, without the people behind them.
-    Figures,
-}
-
-impl Area {
-    pub const ALL: [Self; 10] = [
-        Self::Organizations,
-        Self::Work,
-        Self::People,
-        Self::Publicity,
-        Self::Heroes,
-        Self::Welfare,
-        Self::Ledger,
-        Self::Access,
-        Self::Audit,
-        Self::Figures,
-    ];
-
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Organizations => "organizations",
-            Self::Work => "work",
-            Self::People => "people",
-            Self::Publicity => "publicity",
-            Self::Heroes => "heroes",
-            Self::Welfare => "welfare",
-            Self::Ledger => "ledger",
-            Self::Access => "access",
-            Self::Audit => "audit",
-            Self::Figures => "figures",
-        }
+text_enum! {
+    /// Groups of resources that are decided alike.
+    Area {
+        // The tree of organizations.
+        Organizations = "organizations", "组织机构", "organizations";
+        // Workstations, teams, trainings and the year's work: no personal data in them.
+        Work = "work", "日常工作", "work";
+        // Persons, appointments, volunteers, memberships.
+        People = "people", "人员", "people";
+        Publicity = "publicity", "宣传", "publicity";
+        // Heroes and their dependants.
+        Heroes = "heroes", "见义勇为人员", "heroes";
+        Welfare = "welfare", "救助保障", "welfare";
+        // Accounts, vouchers, and what was posted.
+        Ledger = "ledger", "账务", "ledger";
+        // Users and their grants, and which programs are told what happens.
+        Access = "access", "用户与授权", "access";
+        Audit = "audit", "审计日志", "audit";
+        // Figures and reports: sums, without the people behind them.
+        Figures = "figures", "指标与报告", "figures";
     }
 }
 
@@ -324,7 +295,42 @@ impl Actor {
                 }
             }
         }
-        if any { Ok(Scope { reach, own, above: false, fit: Fit::Probe }) } else { Err(Error::forbidden()) }
+        if any { Ok(Scope { reach, own, above: false, fit: Fit::Probe }) } else { Err(self.refused(area, action)) }
+    }
+
+    /// Says which roles it takes: `GET /roles` tells everybody the table.
+    fn refused(&self, area: Area, action: Action) -> Error {
+        if self.grants.iter().any(|grant| allows(grant.role, area, action)) {
+            return Self::nobody();
+        }
+        let list = |roles: &mut dyn Iterator<Item = Role>| {
+            let (zh, en): (Vec<_>, Vec<_>) = roles.map(TextEnum::label).unzip();
+            (zh.join("、"), en.join(", "))
+        };
+        let (needed, needed_en) = list(&mut Role::all().filter(|role| allows(*role, area, action)));
+        let (held, held_en) = list(&mut Role::all().filter(|role| self.grants.iter().any(|grant| grant.role == *role)));
+        let ((area, area_en), (action, action_en)) = (area.label(), action.label());
+        let or = |text: String, otherwise: &str| if text.is_empty() { otherwise.to_owned() } else { text };
+        let (needed, needed_en) = (or(needed, "无"), or(needed_en, "none"));
+        let (held, held_en) = (or(held, "无"), or(held_en, "none"));
+        Error::because(
+            Code::Forbidden,
+            format!("对“{area}”进行“{action}”的角色：{needed}；您目前的角色：{held}"),
+            format!("\"{action_en}\" of \"{area_en}\" takes one of these roles: {needed_en}; yours: {held_en}"),
+        )
+    }
+
+    /// The person who this is, for what is done about oneself.
+    pub fn person(&self) -> Result<Id> {
+        self.person_id.ok_or_else(Self::nobody)
+    }
+
+    fn nobody() -> Error {
+        Error::because(
+            Code::Forbidden,
+            "您的账号没有关联人员记录；请由协会管理员关联",
+            "your account is linked to no person; an organization administrator can link it",
+        )
     }
 
     /// Whether the table allows it anywhere: asked for each record of a list.
@@ -527,16 +533,11 @@ impl Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::TextEnum;
-
-    fn roles() -> impl Iterator<Item = Role> {
-        Role::ENTRIES.iter().filter_map(|(code, ..)| Role::from_code(code))
-    }
 
     /// No role holds two of the three keys to a payment.
     #[test]
     fn preparing_approving_and_paying_are_three_roles() {
-        for role in roles() {
+        for role in Role::all() {
             let keys = [Action::Create, Action::Approve, Action::Pay].iter().filter(|a| allows(role, Area::Welfare, **a)).count();
             assert!(keys <= 1, "{role:?} holds {keys} keys");
             assert!(!(allows(role, Area::Ledger, Action::Create) && allows(role, Area::Ledger, Action::Post)), "{role:?}");
@@ -545,9 +546,8 @@ mod tests {
 
     #[test]
     fn an_auditor_only_reads_and_an_administrator_sees_no_people() {
-        for area in Area::ALL {
-            for (code, ..) in Action::ENTRIES {
-                let action = Action::from_code(code).expect("an action");
+        for area in Area::all() {
+            for action in Action::all() {
                 assert_eq!(allows(Role::Auditor, area, action), action == Action::Read);
             }
         }

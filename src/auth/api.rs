@@ -308,16 +308,8 @@ pub struct Permission {
 }
 
 fn permissions(role: Role) -> Vec<Permission> {
-    Area::ALL
-        .into_iter()
-        .map(|area| Permission {
-            area: area.code(),
-            actions: Action::ENTRIES
-                .iter()
-                .filter_map(|(code, ..)| Action::from_code(code))
-                .filter(|action| allows(role, area, *action))
-                .collect(),
-        })
+    Area::all()
+        .map(|area| Permission { area: area.code(), actions: Action::all().filter(|action| allows(role, area, *action)).collect() })
         .filter(|permission| !permission.actions.is_empty())
         .collect()
 }
@@ -406,11 +398,8 @@ pub struct RoleFacts {
 #[utoipa::path(operation_id = "roles_list", tag = "auth", summary = "角色权限表 / The role table", responses((status = 200, description = "All roles.", body = [RoleFacts])))]
 #[get("/roles")]
 pub async fn roles(_caller: Caller) -> HttpResponse {
-    let roles: Vec<RoleFacts> = Role::ENTRIES
-        .iter()
-        .filter_map(|(code, ..)| Role::from_code(code))
-        .map(|role| RoleFacts { role, label_zh: role.label().0, permissions: permissions(role) })
-        .collect();
+    let roles: Vec<RoleFacts> =
+        Role::all().map(|role| RoleFacts { role, label_zh: role.label().0, permissions: permissions(role) }).collect();
     HttpResponse::Ok().json(roles)
 }
 

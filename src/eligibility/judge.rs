@@ -395,7 +395,7 @@ mod tests {
     /// Every fact has words for what it wants, in both languages.
     #[test]
     fn wants_are_told() {
-        for fact in EligibilityFact::ENTRIES.iter().filter_map(|(code, ..)| EligibilityFact::from_code(code)) {
+        for fact in EligibilityFact::all() {
             let all: Vec<String> = match fact.bounds() {
                 Bounds::OneOf(entries) => entries.iter().map(|(code, ..)| (*code).to_owned()).collect(),
                 _ => Vec::new(),

@@ -297,7 +297,7 @@ fn people(conn: &mut AnyConnection, news: &[News<'_>], known: &Known, above: &Ha
     let organizations: HashSet<Id> = above.values().flatten().copied().collect();
     if !organizations.is_empty() {
         // Only the roles that are asked for below: a city has many volunteers.
-        let asked = Role::ENTRIES.iter().filter_map(|(code, ..)| Role::from_code(code)).filter(|role| {
+        let asked = Role::all().filter(|role| {
             OFFICERS.contains(role)
                 || *role == Role::StationHead
                 || crate::policy::allows(*role, Area::Welfare, Action::Approve)

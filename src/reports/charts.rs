@@ -100,7 +100,7 @@ pub fn compute(conn: &mut AnyConnection, ground: &Ground, chart: ChartCode, year
 /// All charts that show something.
 pub fn all(conn: &mut AnyConnection, ground: &Ground, year: i32) -> Result<Vec<Chart>> {
     let mut charts = Vec::with_capacity(ChartCode::ENTRIES.len());
-    for chart in [ChartCode::Counties, ChartCode::Publicity, ChartCode::Welfare, ChartCode::Trend] {
+    for chart in ChartCode::all() {
         let chart = compute(conn, ground, chart, year)?;
         if !chart.categories.is_empty() {
             charts.push(chart);

@@ -153,7 +153,7 @@ pub async fn ask(
     let actor = caller.actor;
     let reply = db
         .write(deed, move |tx| {
-            let person_id = actor.person_id.ok_or_else(Error::forbidden)?;
+            let person_id = actor.person()?;
             let change = request_of(tx, person_id, &draft)?;
             let detail = serde_json::to_value(&change).map_err(Error::internal)?;
             let (id, organization_id) = (Some(change.id), Some(change.organization_id));

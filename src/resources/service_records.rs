@@ -291,7 +291,7 @@ pub async fn check_in(
     let actor = caller.actor;
     let reply = db
         .write(deed, move |tx| {
-            let person_id = actor.person_id.ok_or_else(Error::forbidden)?;
+            let person_id = actor.person()?;
             let record = begin(tx, person_id, &given)?;
             let detail = serde_json::to_value(&record).map_err(Error::internal)?;
             let (id, organization_id) = (Some(record.id), Some(record.organization_id));

@@ -12,6 +12,10 @@ pub trait TextEnum: Sized + Copy + 'static {
     fn code(self) -> &'static str;
     fn from_code(code: &str) -> Option<Self>;
 
+    fn all() -> impl Iterator<Item = Self> {
+        Self::ENTRIES.iter().filter_map(|(code, ..)| Self::from_code(code))
+    }
+
     /// What it is called, in Chinese and English.
     fn label(self) -> (&'static str, &'static str) {
         Self::ENTRIES.iter().find(|(code, ..)| *code == self.code()).map_or(("", ""), |(_, zh, en)| (zh, en))

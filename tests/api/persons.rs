@@ -58,7 +58,14 @@ fn a_person_is_checked_masked_sealed_and_revealed_for_a_reason() {
         assert_eq!(leader.get(&path).status, 200);
         assert_eq!(leader.post(&format!("{path}/reveal"), &json!({"reason": "核对收款人身份"})).code(), "forbidden");
         let platform = host.sign_in("platform", yiyong::auth::UserKind::Person);
-        assert_eq!(platform.get(&path).code(), "forbidden", "an administrator sees no people");
+        let refused = platform.get(&path);
+        assert_eq!(refused.code(), "forbidden", "an administrator sees no people");
+        let detail = refused.body["detail"].as_str().expect("which roles do");
+        assert!(
+            detail.starts_with("对“人员”进行“查看”的角色：协会管理员、领导（审批）、文员")
+                && detail.ends_with("；您目前的角色：平台管理员"),
+            "{detail}"
+        );
 
         // Nowhere in the database does a number stand in the open, the trail included.
         use diesel::prelude::*;

@@ -89,6 +89,12 @@ fn a_volunteer_serves_and_the_leader_confirms() {
         let leader = account(host, "leader", Role::Volunteer, &leader_person);
         let place = scene("volunteer_teams", &team_id);
 
+        // Whoever gave the role may have forgotten to say who that is.
+        host.user("unlinked", Role::Volunteer, Some("zz-dengfeng"));
+        let unlinked = check_in(&host.sign_in("unlinked", UserKind::Person), &place, "k0");
+        assert_eq!((unlinked.status, unlinked.code()), (403, "forbidden"), "{unlinked:?}");
+        assert_eq!(unlinked.body["detail"], "您的账号没有关联人员记录；请由协会管理员关联");
+
         // The answer got lost, and the telephone asks again: one check-in is one.
         let begun = check_in(&one, &place, "k1");
         assert_eq!(

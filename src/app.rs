@@ -84,7 +84,7 @@ pub struct Service {
 }
 
 impl Service {
-    pub fn new(config: &Config) -> Result<Self, String> {
+    pub fn new(config: &Config, contract: web::Data<Contract>) -> Result<Self, String> {
         let db = Db::new(
             config.target.clone(),
             config.db_connections,
@@ -126,7 +126,7 @@ impl Service {
                 head_within: config.head_within,
                 draining: AtomicBool::new(false),
             }),
-            contract: web::Data::new(Contract::new(document())),
+            contract,
             storage: web::Data::new(Storage::open(&config.storage)?),
             remembered: web::Data::default(),
             rates: web::Data::new(Rates::new(config.rates)),

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use actix_web::web::Data;
 use clap::{Parser, Subcommand};
 use futures_util::future::{Either, select};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -26,7 +27,11 @@ use yiyong::policy::Role;
 use yiyong::resources::persons::{self, Resealed};
 use yiyong::resources::{contact_changes, payee_accounts, webhooks};
 use yiyong::types::TextEnum;
+use yiyong::web::contract::Contract;
 use yiyong::wechat::bindings;
+
+/// The contract that is served.
+static CONTRACT: &str = include_str!("../openapi/openapi.json");
 
 /// 义勇：见义勇为协会的记录、救助发放与年度报告。
 /// Records, welfare and the computed yearly report of the associations for courageous acts.
@@ -131,7 +136,7 @@ fn run(command: Command) -> Result<(), String> {
             Ok(())
         }
         Command::Reseal => {
-            let service = Service::new(&Config::from_env()?)?;
+            let service = service(&Config::from_env()?)?;
             let Resealed { seen, resealed, dated, doubles, .. } = persons::reseal(&service.db).map_err(told)?;
             let mut out = std::io::stdout();
             writeln!(out, "resealed {resealed} of {seen} persons").map_err(|e| e.to_string())?;
@@ -160,7 +165,7 @@ fn run(command: Command) -> Result<(), String> {
             Ok(())
         }
         Command::Check => {
-            let service = Service::new(&Config::from_env()?)?;
+            let service = service(&Config::from_env()?)?;
             let walked = on_this_thread(verify::verify(&service.db, service.auth.keys(), Asked::default(), Language::Zh))?;
             let found = service.db.run(true, yiyong::integrity::check).map_err(told)?.with_audit(&walked);
             let mut out = std::io::stdout();
@@ -179,7 +184,7 @@ fn run(command: Command) -> Result<(), String> {
         }
         Command::Audit(AuditCommand::Verify { checkpoints, from, to }) => {
             let kept = checkpoints.map(|path| kept_checkpoints(&path)).transpose()?.unwrap_or_default();
-            let service = Service::new(&Config::from_env()?)?;
+            let service = service(&Config::from_env()?)?;
             let asked = Asked { from, to, kept, ..Asked::default() };
             let found = on_this_thread(verify::verify(&service.db, service.auth.keys(), asked, Language::Zh))?;
             print(&found)?;
@@ -189,7 +194,7 @@ fn run(command: Command) -> Result<(), String> {
             }
         }
         Command::Audit(AuditCommand::Checkpoints { from, to }) => {
-            let service = Service::new(&Config::from_env()?)?;
+            let service = service(&Config::from_env()?)?;
             print(&on_this_thread(checkpoints_of(&service.db, service.auth.keys(), CheckpointQuery { from, to }))?)
         }
         Command::Serve => serve(&Config::from_env()?),
@@ -203,7 +208,7 @@ fn run(command: Command) -> Result<(), String> {
                 format!("there is no role '{role}'; known: {}", Role::ENTRIES.iter().map(|(code, ..)| *code).collect::<Vec<_>>().join(", "))
             })?;
             let password = password()?;
-            let service = Service::new(&config)?;
+            let service = service(&config)?;
             let kind = if role == Role::Service { UserKind::Service } else { UserKind::Person };
             let name = name.unwrap_or_else(|| username.clone());
             let user = NewOperatorUser { name, username, kind, role, organization_code: organization, password };
@@ -277,12 +282,16 @@ fn migrate(config: &Config) -> Result<Vec<String>, String> {
     migrations::up(&mut connection).map_err(|e| format!("the database can't be brought up to date: {e}"))
 }
 
+fn service(config: &Config) -> Result<Service, String> {
+    Service::new(config, Data::new(Contract::read(CONTRACT)?))
+}
+
 /// The service, and the listener that it will answer on.
 fn prepared(config: &Config) -> Result<(Service, TcpListener, SocketAddr), String> {
     if config.migrate_at_start {
         migrate(config)?;
     }
-    let service = Service::new(config)?;
+    let service = service(config)?;
     let listener = TcpListener::bind(config.bind).map_err(|e| format!("YIYONG_BIND: {} can't be listened on: {e}", config.bind))?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     Ok((service, listener, address))

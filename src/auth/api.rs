@@ -1,12 +1,10 @@
 //! Signing in and out, and what one may do.
 
-use std::collections::BTreeMap;
-
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
@@ -18,7 +16,7 @@ use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Area, Role, allows};
 use crate::schema::users;
 use crate::types::{Id, Instant, TextEnum};
-use crate::web::contract::Contract;
+use crate::web::contract::{Contract, DictionaryEntry};
 use crate::web::{body, frame};
 
 pub fn mount(config: &mut ServiceConfig<'_>) {
@@ -403,35 +401,11 @@ pub async fn roles(_caller: Caller) -> HttpResponse {
     HttpResponse::Ok().json(roles)
 }
 
-/// A code of a dictionary, with its labels.
-#[derive(Serialize, ToSchema)]
-pub struct DictionaryEntry {
-    #[schema(example = "police_station")]
-    code: String,
-    label_zh: String,
-    label_en: String,
-}
-
 /// Every code with its labels, by the name of its dictionary.
 #[utoipa::path(operation_id = "dictionaries_list", tag = "auth", summary = "字典 / The dictionaries", responses((status = 200, description = "All dictionaries.", body = BTreeMap<String, Vec<DictionaryEntry>>)))]
 #[get("/dictionaries")]
 pub async fn dictionaries(_caller: Caller, contract: web::Data<Contract>) -> HttpResponse {
-    let schemas = contract.document["components"]["schemas"].as_object();
-    let text = |labels: &Value, name: &str| labels[name].as_str().unwrap_or_default().to_owned();
-    let all: BTreeMap<&String, Vec<DictionaryEntry>> = schemas
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, schema)| Some((name, schema.get("x-labels")?.as_object()?)))
-        .map(|(name, labels)| {
-            let entry = |(code, labels): (&String, &Value)| DictionaryEntry {
-                code: code.clone(),
-                label_zh: text(labels, "label_zh"),
-                label_en: text(labels, "label_en"),
-            };
-            (name, labels.iter().map(entry).collect())
-        })
-        .collect();
-    HttpResponse::Ok().json(all)
+    HttpResponse::Ok().json(contract.dictionaries())
 }
 
 /// The public keys that verify access tokens.

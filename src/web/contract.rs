@@ -1,7 +1,13 @@
 //! The contract: what the verbs mount, they document here; what handlers annotate is joined to it; what holds for
 //! every operation (problems, security, request ids) is said once.
 
-use actix_web::get;
+use std::collections::BTreeMap;
+
+use actix_web::http::header::ContentType;
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpResponse, get};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::path::ParameterIn;
 use utoipa::{IntoParams, PartialSchema, ToSchema};
@@ -13,14 +19,35 @@ use super::verbs::{BATCH_LIMIT, StepFacts};
 use super::{changes, samples};
 use crate::types::{Id, TextEnum};
 
-/// The finished document, as it is served.
+/// The contract as a server knows it: the text that it serves, and what it looks up in it.
+///
+/// A program serves the text that is committed, which is what the code says: a test compares them. To make it anew at each
+/// start would take as much memory as all that is done afterwards.
 pub struct Contract {
-    pub document: Value,
-    /// Templates that can be asked without a token by one method at least.
-    open: Vec<String>,
+    text: Bytes,
+    addresses: Vec<Address>,
+    dictionaries: BTreeMap<String, Vec<DictionaryEntry>>,
 }
 
-fn is_open(operation: &Value) -> bool {
+/// What can be asked of the addresses of a template.
+struct Address {
+    template: String,
+    /// As `Allow` lists them.
+    methods: String,
+    /// Whether one of them asks for no token.
+    open: bool,
+}
+
+/// A code of a dictionary, with its labels.
+#[derive(Serialize, ToSchema)]
+pub struct DictionaryEntry {
+    #[schema(example = "police_station")]
+    code: String,
+    label_zh: String,
+    label_en: String,
+}
+
+fn needs_no_token(operation: &Value) -> bool {
     operation.get("security").and_then(Value::as_array).is_some_and(|list| list.is_empty() || list.contains(&json!({})))
 }
 
@@ -35,39 +62,80 @@ fn fits(template: &str, path: &str) -> bool {
     }
 }
 
+/// What is read of a document; the rest is passed over.
+#[derive(Deserialize)]
+struct Document {
+    paths: BTreeMap<String, BTreeMap<String, Operation>>,
+    components: Components,
+}
+
+#[derive(Deserialize)]
+struct Operation {
+    security: Option<Vec<BTreeMap<String, IgnoredAny>>>,
+}
+
+#[derive(Deserialize)]
+struct Components {
+    schemas: BTreeMap<String, Labelled>,
+}
+
+#[derive(Deserialize)]
+struct Labelled {
+    #[serde(rename = "x-labels")]
+    labels: Option<BTreeMap<String, Labels>>,
+}
+
+#[derive(Deserialize)]
+struct Labels {
+    label_zh: String,
+    label_en: String,
+}
+
 impl Contract {
-    pub fn new(document: Value) -> Self {
-        let open = |item: &Value| item.as_object().is_some_and(|methods| methods.values().any(is_open));
-        let paths = document["paths"].as_object();
-        let open = paths.into_iter().flatten().filter(|(_, item)| open(item)).map(|(template, _)| template.clone()).collect();
-        Self { document, open }
+    pub fn read(text: impl Into<Bytes>) -> Result<Self, String> {
+        let text = text.into();
+        let document: Document = serde_json::from_slice(&text).map_err(|error| format!("the contract: {error}"))?;
+        let address = |(template, operations): (String, BTreeMap<String, Operation>)| {
+            let mut methods: Vec<String> = operations.keys().map(|method| method.to_uppercase()).collect();
+            if let Some(get) = methods.iter().position(|method| method == "GET") {
+                methods.insert(get + 1, "HEAD".into());
+            }
+            let is_open = |operation: &Operation| {
+                operation.security.as_ref().is_some_and(|list| list.is_empty() || list.iter().any(BTreeMap::is_empty))
+            };
+            Address { template, methods: methods.join(", "), open: operations.values().any(is_open) }
+        };
+        let dictionary = |(name, schema): (String, Labelled)| {
+            let entry = |(code, Labels { label_zh, label_en })| DictionaryEntry { code, label_zh, label_en };
+            Some((name, schema.labels?.into_iter().map(entry).collect()))
+        };
+        let addresses = document.paths.into_iter().map(address).collect();
+        let dictionaries = document.components.schemas.into_iter().filter_map(dictionary).collect();
+        Ok(Self { text, addresses, dictionaries })
     }
 
     /// Whether an address is one that asks for no token.
     pub fn is_open(&self, path: &str) -> bool {
-        self.open.iter().any(|template| fits(template, path))
+        self.addresses.iter().any(|address| address.open && fits(&address.template, path))
     }
 
     /// The methods of an address, as `Allow` lists them; `None` when there is no such address.
-    pub fn methods(&self, path: &str) -> Option<String> {
-        let (_, item) = self.document["paths"]
-            .as_object()?
-            .iter()
-            .filter(|(template, _)| fits(template, path))
-            .min_by_key(|(template, _)| template.matches('{').count())?;
-        let mut methods: Vec<String> = item.as_object()?.keys().map(|method| method.to_uppercase()).collect();
-        if let Some(get) = methods.iter().position(|method| method == "GET") {
-            methods.insert(get + 1, "HEAD".into());
-        }
-        Some(methods.join(", "))
+    pub fn methods(&self, path: &str) -> Option<&str> {
+        let fitting = self.addresses.iter().filter(|address| fits(&address.template, path));
+        fitting.min_by_key(|address| address.template.matches('{').count()).map(|address| address.methods.as_str())
+    }
+
+    /// Every code with its labels, by the name of its dictionary.
+    pub fn dictionaries(&self) -> &BTreeMap<String, Vec<DictionaryEntry>> {
+        &self.dictionaries
     }
 }
 
 /// The contract itself.
 #[utoipa::path(operation_id = "openapi", tag = "service", summary = "OpenAPI 文档 / This document", security(()), responses((status = 200, description = "OpenAPI 3.1.", body = Value)))]
 #[get("/openapi.json")]
-pub async fn openapi_json(contract: actix_web::web::Data<Contract>) -> actix_web::HttpResponse {
-    actix_web::HttpResponse::Ok().json(&contract.document)
+pub async fn openapi_json(contract: Data<Contract>) -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).body(contract.text.clone())
 }
 
 /// The parameters of a filter as an object schema, so that a query is checked like a body.
@@ -330,7 +398,7 @@ pub fn finish(document: &mut Value) {
         for operation in item.as_object_mut().into_iter().flat_map(|methods| methods.values_mut()) {
             let has_body = operation.get("requestBody").is_some();
             let parameters = operation.get("parameters").and_then(Value::as_array).cloned().unwrap_or_default();
-            let is_open = is_open(operation);
+            let is_open = needs_no_token(operation);
             let forms = operation.pointer("/responses/200/content").and_then(Value::as_object).map_or(0, Map::len);
             let mut statuses = vec!["400", "414", "429", "431", "500", "503", "507"];
             if !is_open {

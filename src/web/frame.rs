@@ -163,6 +163,10 @@ fn seal(headers: &mut HeaderMap, facts: &RequestFacts, path: &str, behind_tls: b
     }
 }
 
+fn method_not_allowed(allowed: &str) -> Error {
+    Error::because(Code::MethodNotAllowed, format!("此地址支持的方法：{allowed}"), format!("the address supports {allowed}"))
+}
+
 /// What a response without one of our errors means: actix's own refusals are plain or empty.
 fn named(status: StatusCode) -> Error {
     match status {
@@ -217,13 +221,13 @@ pub async fn frame(
         if ours.is_some() || !already {
             // actix answers 404 where an address exists and the method does not: the contract knows better.
             let allowed = (ours.is_none() && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED))
-                .then(|| response.request().app_data::<web::Data<Contract>>().and_then(|contract| contract.methods(&path)))
+                .then(|| response.request().app_data::<web::Data<Contract>>()?.methods(&path).map(str::to_owned))
                 .flatten();
             let known = response.request().extensions().contains::<CalledBy>();
             if let Some(code) = ours.as_ref().map(|error| error.code).filter(|code| refusals::Refusal::is_told(*code, known)) {
                 note_refusal(server.as_deref().map(AsRef::as_ref), response.request(), &method, &facts, code);
             }
-            let error = ours.unwrap_or_else(|| if allowed.is_some() { Error::new(Code::MethodNotAllowed) } else { named(status) });
+            let error = ours.unwrap_or_else(|| allowed.as_deref().map_or_else(|| named(status), method_not_allowed));
             let document = problem(&error, &facts, &path);
             let cors: Vec<(HeaderName, HeaderValue)> = response
                 .headers()

@@ -119,6 +119,7 @@ fn what_is_wrong_is_refused_in_both_languages_and_changes_nothing() {
         refused(&admin, ("GET", &format!("{ORGANIZATIONS}/xyz")), &[], None, (404, "not_found"));
         let put = refused(&admin, ("PUT", ORGANIZATIONS), &[JSON], Some(b"{}"), (405, "method_not_allowed"));
         assert_eq!(put.header("Allow"), Some("GET, HEAD, POST"));
+        assert_eq!(put.body["detail"], "此地址支持的方法：GET, HEAD, POST");
         let posted = refused(&admin, ("POST", &one), &[JSON], Some(b"{}"), (405, "method_not_allowed"));
         assert_eq!(posted.header("Allow"), Some("DELETE, GET, HEAD, PATCH"));
         let overridden = ("X-HTTP-Method-Override", "DELETE");

@@ -3,13 +3,22 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
 
+use actix_web::web::Data;
 use serde_json::{Value, json};
+use yiyong::web::contract::Contract;
 
 use crate::hosts::{Answer, on_each_database};
+use crate::process::Workplace;
 
 fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
     DOCUMENT.get_or_init(yiyong::app::document)
+}
+
+/// What servers serve.
+pub fn served() -> Data<Contract> {
+    static SERVED: OnceLock<Data<Contract>> = OnceLock::new();
+    SERVED.get_or_init(|| Data::new(Contract::read(document().to_string()).expect("a contract"))).clone()
 }
 
 /// The path of the contract that an address belongs to: a literal one before one with a parameter.
@@ -99,6 +108,16 @@ fn every_operation_tells_what_it_is() {
             assert!(operation["responses"]["500"].is_object(), "{what}: its problems");
         }
     }
+}
+
+/// The program has it from the committed file.
+#[test]
+fn the_program_serves_the_committed_contract() {
+    let workplace = Workplace::new(None);
+    let server = workplace.serve(&[]);
+    assert_eq!(&server.nobody().get("/api/v1/openapi.json").body, document());
+    let put = server.nobody().send("PUT", "/api/v1/organizations", &[("Content-Type", "application/json")], Some(b"{}"));
+    assert_eq!(put.header("Allow"), Some("GET, HEAD, POST"));
 }
 
 #[test]

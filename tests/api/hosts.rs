@@ -18,7 +18,7 @@ use yiyong::policy::Role;
 use yiyong::schema::users;
 use yiyong::types::Id;
 
-use crate::cluster;
+use crate::{cluster, contract};
 
 pub const PASSWORD: &str = "四月的风吹过金水河边的柳树";
 /// Of machine clients, which remember better.
@@ -141,7 +141,7 @@ impl Host {
             _ => None,
         })
         .expect("a configuration");
-        let service = Service::new(&config).expect("a service");
+        let service = Service::new(&config, contract::served()).expect("a service");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let (tell, told) = std::sync::mpsc::channel();

@@ -11,8 +11,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde_json::json;
 
 use crate::http::request;
@@ -182,7 +182,9 @@ impl<'a> Side<'a> {
                 let path = format!("/api/v1/{}", world::SUBJECT);
                 self.every(WRITES_EVERY, over, 201, |token, random| {
                     let body = self.world.draft(random).to_string();
-                    request("POST", &path, token, &[("Content-Type", "application/json")], body.as_bytes())
+                    let key = format!("outage-{}", random.random::<u64>());
+                    let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key.as_str())];
+                    request("POST", &path, token, &headers, body.as_bytes())
                 })
             });
             let reads = self.every(READS_EVERY, over, 200, |token, random| request("GET", &self.world.get(random), token, &[], &[]));
@@ -208,7 +210,14 @@ impl<'a> Side<'a> {
                 beat = Instant::now();
             }
             std::thread::sleep(beat.saturating_duration_since(Instant::now()));
-            let answer = http.send(&make(&token, &mut random)).expect("an answer").expect(status);
+            let message = make(&token, &mut random);
+            let mut answer = http.send(&message).expect("an answer");
+            // In an hour a machine may stand still for a moment, and whoever is told so asks again.
+            while answer.status == 503 {
+                std::thread::sleep(Duration::from_millis(100));
+                answer = http.send(&message).expect("an answer");
+            }
+            let answer = answer.expect(status);
             times.push(beat.elapsed());
             beat += pause;
             if status == 201 {

@@ -315,7 +315,7 @@ impl Actor {
         let (held, held_en) = (or(held, "无"), or(held_en, "none"));
         Error::because(
             Code::Forbidden,
-            format!("对“{area}”进行“{action}”的角色：{needed}；您目前的角色：{held}"),
+            format!("可对“{area}”进行“{action}”的角色：{needed}；您目前的角色：{held}"),
             format!("\"{action_en}\" of \"{area_en}\" takes one of these roles: {needed_en}; yours: {held_en}"),
         )
     }

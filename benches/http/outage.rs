@@ -120,7 +120,7 @@ impl Receiver {
                     told.in_vain += 1;
                     told.in_vain
                 };
-                if turn % 2 == 0 {
+                if turn.is_multiple_of(2) {
                     answer(&mut stream, "503 Service Unavailable");
                 } else {
                     hung.push((Instant::now(), stream));

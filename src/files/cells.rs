@@ -1,6 +1,7 @@
 //! Cells straight from a view: a serializer that puts the fields that a file wants into slots and passes the others by,
 //! so that no record becomes a tree of JSON on its way.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
 use serde::Serialize;
@@ -87,7 +88,15 @@ pub enum Wanted {
     /// The value as JSON: lists, and whatever has no form in a cell.
     Json(usize),
     /// Some of its fields, in the order in which they come: where that isn't known yet, it is learnt from the first record.
-    Fields(Vec<(String, Wanted)>),
+    Fields(Vec<(Name, Wanted)>),
+}
+
+/// The name of a field: one of a path, until a record has shown its own.
+type Name = Cow<'static, str>;
+
+/// Whether a name is this key. Records of one kind bring the very same keys, so that nothing of them is compared but where they lie.
+fn is(name: &Name, key: &'static str) -> bool {
+    (name.as_ptr() == key.as_ptr() && name.len() == key.len()) || name == key
 }
 
 impl Wanted {
@@ -102,7 +111,7 @@ impl Wanted {
         }
         if let Self::Fields(fields) = self {
             let place = fields.iter().position(|(field, _)| field == name).unwrap_or_else(|| {
-                fields.push((name.clone(), Self::Nothing));
+                fields.push((Cow::Owned(name.clone()), Self::Nothing));
                 fields.len() - 1
             });
             fields[place].1.add(rest, what);
@@ -273,7 +282,7 @@ impl<'a> ser::Serializer for Taking<'a> {
 
 struct TakingFields<'a> {
     row: &'a mut Row,
-    fields: Option<&'a mut Vec<(String, Wanted)>>,
+    fields: Option<&'a mut Vec<(Name, Wanted)>>,
     next: usize,
 }
 
@@ -283,14 +292,17 @@ impl SerializeStruct for TakingFields<'_> {
 
     fn serialize_field<T: ?Sized + Serialize>(&mut self, key: &'static str, value: &T) -> Result<(), Unfit> {
         let Some(fields) = &mut self.fields else { return Ok(()) };
-        if fields.get(self.next).is_none_or(|(name, _)| name != key) {
+        if fields.get(self.next).is_none_or(|(name, _)| !is(name, key)) {
             // Not where the record before had it: from now on it stands here.
-            match fields.iter().skip(self.next).position(|(name, _)| name == key) {
+            match fields.iter().skip(self.next).position(|(name, _)| is(name, key)) {
                 Some(further) => fields[self.next..=self.next + further].rotate_right(1),
-                None => fields.insert(self.next, (key.to_owned(), Wanted::Nothing)),
+                None => fields.insert(self.next, (Cow::Borrowed(key), Wanted::Nothing)),
             }
         }
-        let Some((_, wanted)) = fields.get_mut(self.next) else { return Ok(()) };
+        let Some((name, wanted)) = fields.get_mut(self.next) else { return Ok(()) };
+        if matches!(name, Cow::Owned(_)) {
+            *name = Cow::Borrowed(key);
+        }
         self.next += 1;
         match wanted {
             Wanted::Nothing => Ok(()),

@@ -88,7 +88,7 @@ impl Instant {
 /// RFC 3339 with as many digits of a second as it has thousands of: none, three or six.
 impl Serialize for Instant {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let whole_micros = self.0.timestamp_subsec_nanos() % 1_000 == 0;
+        let whole_micros = self.0.timestamp_subsec_nanos().is_multiple_of(1_000);
         let Some(mut text) = self.written().filter(|_| whole_micros) else { return self.0.serialize(serializer) };
         let end = match &text[20..26] {
             b"000000" => 19,

@@ -62,7 +62,7 @@ fn a_person_is_checked_masked_sealed_and_revealed_for_a_reason() {
         assert_eq!(refused.code(), "forbidden", "an administrator sees no people");
         let detail = refused.body["detail"].as_str().expect("which roles do");
         assert!(
-            detail.starts_with("对“人员”进行“查看”的角色：协会管理员、领导（审批）、文员")
+            detail.starts_with("可对“人员”进行“查看”的角色：协会管理员、领导（审批）、文员")
                 && detail.ends_with("；您目前的角色：平台管理员"),
             "{detail}"
         );

@@ -456,7 +456,7 @@ fn outage(size: Size, away: Duration) {
     println!("|---|---|---|---|---|---|---|---|---|");
     let cluster = std::env::var("TEST_DATABASE_URL").ok().or_else(|| cluster::Cluster::start(CLUSTER).map(|cluster| cluster.url()));
     std::thread::scope(|scope| {
-        scope.spawn(|| outage_on(size, away, |folder| Ground::sqlite(folder), None));
+        scope.spawn(|| outage_on(size, away, Ground::sqlite, None));
         match &cluster {
             Some(cluster) => outage_on(size, away, |_| Ground::postgres(cluster), Some(cluster)),
             None => println!("\nNo PostgreSQL was found: install a server or set TEST_DATABASE_URL."),

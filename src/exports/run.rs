@@ -26,7 +26,7 @@ use crate::web::verbs::{RecordPage, Verbs};
 use crate::web::{Sort, Window};
 
 /// Records of a page. More would save little: a page takes some ten milliseconds. A few pages are in memory at a time.
-const PAGE: i64 = 6_000;
+const PAGE: i64 = 3_000;
 /// Codes that are remembered from page to page; of what is referred to by few records each, remembering all would be a
 /// memory as large as the export.
 const REMEMBERED: usize = 20_000;

@@ -429,6 +429,28 @@ fn everything_arrives_whatever_the_receiver_does() {
     });
 }
 
+/// Whoever is back before the next attempt needn't wait for it.
+#[test]
+fn a_test_ends_the_pause() {
+    let settings = [HERE[0], ("YIYONG_WEBHOOK_FIRST_PAUSE_SECONDS", "3600")];
+    on_each_database_with(&settings, |host| {
+        let city = host.planted();
+        let zz = organization(&city, "zz");
+        let receiver = Receiver::begin(Mood::Fails);
+        let hook = webhook(&city, &zz, &receiver.url, &["trainings.create"]);
+        let telling = Telling::begin(host);
+        trainings(&host.user("clerk", Role::Clerk, Some("zz")), &zz, 0..4);
+        until("a failure", || has_fault(&city, &hook, "status"));
+        receiver.is(Mood::Well);
+        assert_eq!(city.post(&format!("{WEBHOOKS}/{}/test", hook.id()), &json!({})).status, 202);
+        until("all arrive", || receiver.accepted().len() == 5);
+        let accepted = receiver.accepted();
+        assert_eq!(accepted[0].body["type"], "webhooks.test");
+        assert!(accepted[1..].is_sorted_by_key(Heard::sequence));
+        drop(telling);
+    });
+}
+
 #[test]
 fn what_was_given_up_is_sent_again() {
     on_each_database_with(&HERE, |host| {

@@ -11,9 +11,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use serde_json::json;
+use yiyong::types::Id;
 
 use crate::http::request;
 use crate::load::{self, Measured};
@@ -182,7 +183,7 @@ impl<'a> Side<'a> {
                 let path = format!("/api/v1/{}", world::SUBJECT);
                 self.every(WRITES_EVERY, over, 201, |token, random| {
                     let body = self.world.draft(random).to_string();
-                    let key = format!("outage-{}", random.random::<u64>());
+                    let key = format!("outage-{}", Id::new());
                     let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key.as_str())];
                     request("POST", &path, token, &headers, body.as_bytes())
                 })

@@ -139,7 +139,7 @@ impl Service {
     }
 }
 
-/// What is annotated at its handler. The verbs of the resources are mounted and documented by `web::verbs`.
+/// What is annotated at its handler. The verbs of the resources are mounted by `web::handlers` and documented by `web::verbs`.
 fn annotated(config: &mut ServiceConfig<'_>) {
     auth::mount(config);
     public::mount(config);
@@ -196,12 +196,6 @@ fn annotated(config: &mut ServiceConfig<'_>) {
         .service(exports::files::one)
         .service(integrity::integrity)
         .service(contract::openapi_json);
-}
-
-fn resource_verbs(config: &mut web::ServiceConfig) {
-    for verbs in verbs::registry() {
-        handlers::mount(*verbs, config);
-    }
 }
 
 /// The contract, whole: it is built from the same lists that are mounted, without starting a server.
@@ -358,7 +352,7 @@ pub fn serve(service: Service, listener: TcpListener, workers: usize, connection
             .app_data(service.remembered.clone())
             .app_data(service.rates.clone())
             .into_utoipa_app()
-            .service(scope::scope("/api/v1").configure(annotated).map(|scope| scope.configure(resource_verbs)))
+            .service(scope::scope("/api/v1").map(|scope| scope.configure(handlers::mount)).configure(annotated))
             .configure(at_the_root)
             .into_app()
             .service(web::redirect("/docs", "/docs/"))

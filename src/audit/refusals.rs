@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::db::{Db, Deed};
 use crate::error::Code;
 use crate::types::{Id, Instant};
+use crate::web::asked::{record_of, route_of};
 use crate::web::rates::Who;
 
 /// Callers and routes that are told apart in one minute.
@@ -64,8 +65,8 @@ impl Refusal {
             address,
             request_id: request_id.to_owned(),
             method: method.to_string(),
-            route: request.match_pattern().unwrap_or_else(|| "unmatched".to_owned()),
-            record_id: request.match_info().get("id").and_then(|id| id.parse().ok()),
+            route: route_of(request).unwrap_or_else(|| "unmatched".to_owned()),
+            record_id: record_of(request),
             code,
             left_out: 0,
         }

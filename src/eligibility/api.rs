@@ -18,6 +18,7 @@ use crate::resources::{eligibility_rules, rules};
 use crate::types::{Id, Instant, business_today};
 use crate::web::Resource;
 use crate::web::contract::filter_shape;
+use crate::web::handlers::id_of;
 use crate::web::query::Pairs;
 
 /// Who is asked about, and for which day.
@@ -86,7 +87,7 @@ fn beneficiary(query: &EligibilityQuery) -> Result<Beneficiary> {
 pub async fn explained(request: HttpRequest, caller: Caller, db: web::Data<Db>) -> Result<HttpResponse> {
     let programmes = caller.actor.may(Area::Welfare, Action::Read)?.with_above();
     let people = caller.actor.may(Area::Heroes, Action::Read)?;
-    let id: Id = request.match_info().get("id").and_then(|text| text.parse().ok()).ok_or_else(Error::not_found)?;
+    let id = id_of(&request)?;
     let value = Pairs::parse(request.query_string())?.into_json(&filter_shape::<EligibilityQuery>())?;
     let query: EligibilityQuery = serde_json::from_value(value).map_err(Error::internal)?;
     let named = beneficiary(&query)?;

@@ -19,7 +19,7 @@ use crate::schema::notice_objections;
 use crate::types::{Id, Instant, business_today, text_enum};
 use crate::web::Window;
 use crate::web::contract::filter_shape;
-use crate::web::handlers::{is_known, no_parameters, nothing_else};
+use crate::web::handlers::{id_of, is_known, no_parameters, nothing_else};
 use crate::web::query::Pairs;
 
 text_enum! {
@@ -113,10 +113,6 @@ pub(super) fn told(request: &HttpRequest, body: &impl Serialize) -> Result<HttpR
         return Ok(response.finish());
     }
     Ok(response.content_type("application/json").body(body))
-}
-
-fn id_of(request: &HttpRequest) -> Result<Id> {
-    request.match_info().get("id").and_then(|text| text.parse().ok()).ok_or_else(Error::not_found)
 }
 
 /// Notices that are in force or archived, the newest first.

@@ -30,7 +30,7 @@ use crate::types::{
     normalize_phone, text_enum,
 };
 use crate::vault::Vault;
-use crate::web::handlers::{deed_of, respond};
+use crate::web::handlers::{deed_of, id_of, respond};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
 use crate::web::verbs::{difference, refusal};
@@ -795,7 +795,7 @@ pub struct Revealed {
 #[post("/persons/{id}/reveal")]
 pub async fn reveal(request: HttpRequest, caller: Caller, db: web::Data<Db>, mut payload: web::Payload) -> Result<HttpResponse> {
     let scope = caller.actor.may(Area::People, Action::Reveal)?;
-    let id: Id = request.match_info().get("id").and_then(|text| text.parse().ok()).ok_or_else(Error::not_found)?;
+    let id = id_of(&request)?;
     let given: RevealReason = body::typed(&request, &mut payload).await?;
     // A key would keep the numbers among the replies.
     let mut deed = deed_of(&request, &caller, &[], false)?;

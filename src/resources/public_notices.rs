@@ -35,7 +35,7 @@ use crate::error::{Error, Fault, Result, Says};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{notice_objections, public_notice_corrections as c, public_notices as t};
 use crate::types::{Id, Instant, business_today, code_or_new, text_enum};
-use crate::web::handlers::nothing_else;
+use crate::web::handlers::{id_of, nothing_else};
 use crate::web::query::Pairs;
 use crate::web::resource::{Run, Step};
 use crate::web::shape::Shape;
@@ -533,7 +533,7 @@ impl Resource for PublicNotices {
 #[get("/public-notices/{id}/lines")]
 pub async fn lines_of(request: HttpRequest, caller: Caller, db: web::Data<Db>) -> Result<HttpResponse> {
     let scope = caller.actor.may(PublicNotices::AREA, Action::Read)?;
-    let id: Id = request.match_info().get("id").and_then(|text| text.parse().ok()).ok_or_else(Error::not_found)?;
+    let id = id_of(&request)?;
     let mut pairs = Pairs::parse(request.query_string())?;
     let window = Window::take(&mut pairs, &[])?;
     nothing_else(pairs)?;

@@ -13,6 +13,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
 
+use super::asked::route_of;
 use super::contract::Contract;
 use super::rates::Standing;
 use crate::app::Facts;
@@ -252,8 +253,8 @@ pub async fn frame(
     if server.as_ref().is_some_and(|server| server.draining()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
-    let pattern = response.request().match_pattern();
-    record(server.as_deref().map(AsRef::as_ref), &method, pattern, &path, response.status(), begun, &facts);
+    let route = route_of(response.request());
+    record(server.as_deref().map(AsRef::as_ref), &method, route, &path, response.status(), begun, &facts);
     Ok(response)
 }
 
@@ -269,16 +270,16 @@ fn note_refusal(server: Option<&Facts>, request: &HttpRequest, method: &Method, 
 fn record(
     server: Option<&Facts>,
     method: &Method,
-    pattern: Option<String>,
+    route: Option<String>,
     path: &str,
     status: StatusCode,
     begun: Instant,
     facts: &RequestFacts,
 ) {
     let seconds = begun.elapsed().as_secs_f64();
-    let pattern = pattern.unwrap_or_else(|| "unmatched".to_owned());
+    let route = route.unwrap_or_else(|| "unmatched".to_owned());
     if let Some(server) = server {
-        server.metrics.record(method.as_str(), &pattern, status.as_u16(), seconds);
+        server.metrics.record(method.as_str(), &route, status.as_u16(), seconds);
     }
     log::info!(
         target: "yiyong::access",

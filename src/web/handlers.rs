@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, guard, web};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::asked::{Asked, Verb, asks_of_a_resource, record_of};
 use super::page::Window;
 use super::query::Pairs;
 use super::shape::Shape;
@@ -17,38 +18,40 @@ use crate::auth::Caller;
 use crate::db::{Db, Deed, Once, Reply};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Purpose};
-use crate::types::{Id, TextEnum};
+use crate::types::Id;
 
 const JSON: &[&str] = &["application/json"];
 const PATCH: &[&str] = &["application/merge-patch+json", "application/json"];
 
 type Shared = web::Data<Db>;
 
-/// Mounts a resource under its URL segment.
-pub fn mount(verbs: &'static dyn Verbs, config: &mut web::ServiceConfig) {
-    let path = format!("/{}", verbs.name().replace('_', "-"));
-    let mut collection = web::resource(path.clone()).route(web::get().to(move |r, c, d| list(verbs, r, c, d)));
-    let mut single = web::resource(format!("{path}/{{id}}")).route(web::get().to(move |r, c, d| get(verbs, r, c, d)));
-    if verbs.writable() {
-        collection = collection.route(web::post().to(move |r, c, d, p| create(verbs, r, c, d, p)));
-        single = single
-            .route(web::patch().to(move |r, c, d, p| patch(verbs, r, c, d, p)))
-            .route(web::delete().to(move |r, c, d| delete(verbs, r, c, d)));
-        config.service(web::resource(format!("{path}/batch")).route(web::post().to(move |r, c, d, p| batch(verbs, r, c, d, p))));
+/// Mounts the verbs of all resources.
+pub fn mount(config: &mut web::ServiceConfig) {
+    config.service(web::resource("/{address:.*}").guard(guard::fn_guard(asks_of_a_resource)).route(web::route().to(answer)));
+}
+
+async fn answer(
+    asked: web::ReqData<Asked>,
+    request: HttpRequest,
+    caller: Caller,
+    db: Shared,
+    payload: web::Payload,
+) -> Result<HttpResponse> {
+    let Asked { verbs, verb, .. } = asked.into_inner();
+    match verb {
+        Verb::List => list(verbs, request, caller, db).await,
+        Verb::Create => create(verbs, request, caller, db, payload).await,
+        Verb::Batch => batch(verbs, request, caller, db, payload).await,
+        Verb::Get => get(verbs, request, caller, db).await,
+        Verb::Patch => patch(verbs, request, caller, db, payload).await,
+        Verb::Delete => delete(verbs, request, caller, db).await,
+        Verb::Step(facts) => step(verbs, facts, request, caller, db, payload).await,
     }
-    for facts in verbs.step_list() {
-        let facts = Arc::new(facts);
-        config.service(
-            web::resource(format!("{path}/{{id}}/{}", facts.action.code().replace('_', "-")))
-                .route(web::post().to(move |r, c, d, p| step(verbs, facts.clone(), r, c, d, p))),
-        );
-    }
-    config.service(collection).service(single);
 }
 
 /// The id in an address.
 pub fn id_of(request: &HttpRequest) -> Result<Id> {
-    request.match_info().get("id").and_then(|text| text.parse().ok()).ok_or_else(Error::not_found)
+    record_of(request).ok_or_else(Error::not_found)
 }
 
 /// This operation takes none.

@@ -1,6 +1,7 @@
 //! What stands between HTTP and the slices: shapes, pages, versions, idempotency, the verbs that every resource has.
 
 pub mod accept;
+pub mod asked;
 pub mod body;
 pub mod changes;
 pub mod contract;

@@ -22,6 +22,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use diesel::prelude::*;
 
+use super::asked::route_of;
 use super::contract::Contract;
 use super::frame::RequestFacts;
 use crate::db::{Db, Deed, each, held};
@@ -67,7 +68,7 @@ pub const SENSITIVE: &[(&str, &str)] = &[
 
 impl RateClass {
     fn of(request: &HttpRequest) -> Self {
-        let pattern = request.match_pattern().unwrap_or_default();
+        let pattern = route_of(request).unwrap_or_default();
         match request.method() {
             method if SENSITIVE.contains(&(method.as_str(), &pattern)) => Self::Sensitive,
             &Method::GET | &Method::HEAD => Self::Read,

@@ -19,7 +19,7 @@ use crate::resources::payee_accounts;
 use crate::schema::{disbursements, payee_accounts as payees, welfare_programmes};
 use crate::types::{Id, TextEnum};
 use crate::web::Resource;
-use crate::web::handlers::{deed_of, no_parameters};
+use crate::web::handlers::{deed_of, id_of, no_parameters};
 
 /// The columns, as the banks' upload forms call them.
 const HEADER: [&str; 7] = ["序号", "业务参考号", "收款人户名", "收款账号", "开户银行", "金额（元）", "附言"];
@@ -33,7 +33,7 @@ const HEADER: [&str; 7] = ["序号", "业务参考号", "收款人户名", "收�
 pub async fn file(request: HttpRequest, caller: Caller, db: web::Data<Db>) -> Result<HttpResponse> {
     let scope = caller.actor.may(Area::Ledger, Action::Export)?;
     no_parameters(&request)?;
-    let id: Id = request.match_info().get("id").and_then(|text| text.parse().ok()).ok_or_else(Error::not_found)?;
+    let id = id_of(&request)?;
     // A key would keep the numbers among the replies.
     let mut deed = deed_of(&request, &caller, &[], false)?;
     deed.once = None;

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::policy::{Action, Area};
 use crate::types::{Id, TextEnum, sql, text_enum};
 use crate::web::Resource;
-use crate::web::handlers::no_parameters;
+use crate::web::handlers::{id_of, no_parameters};
 
 /// Items that are told; more are counted.
 const TOLD: i64 = 200;
@@ -115,7 +115,7 @@ macro_rules! mismatches {
 pub async fn reconciliation(request: HttpRequest, caller: Caller, db: web::Data<Db>) -> Result<HttpResponse> {
     let scope = caller.actor.may(Area::Ledger, Action::Read)?;
     no_parameters(&request)?;
-    let id: Id = request.match_info().get("id").and_then(|text| text.parse().ok()).ok_or_else(Error::not_found)?;
+    let id = id_of(&request)?;
     let found = db
         .read(move |conn| {
             let transfer = BankTransfers::find(conn, &scope, id)?;

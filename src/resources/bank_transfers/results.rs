@@ -18,7 +18,7 @@ use crate::policy::{Action, Area, Scope};
 use crate::resources::bank_transfer_lines::{BankTransferLine, BankTransferLines, LineState};
 use crate::schema::bank_result_mismatches as m;
 use crate::types::{Id, Instant, TextEnum, business_today, text_enum};
-use crate::web::handlers::{deed_of, no_parameters, respond};
+use crate::web::handlers::{deed_of, id_of, no_parameters, respond};
 use crate::web::{Resource, body};
 
 /// The largest file, in bytes.
@@ -112,7 +112,7 @@ struct MismatchRow {
 pub async fn results(request: HttpRequest, caller: Caller, db: web::Data<Db>, mut payload: web::Payload) -> Result<HttpResponse> {
     let scope = caller.actor.may(Area::Ledger, Action::Import)?;
     no_parameters(&request)?;
-    let id: Id = request.match_info().get("id").and_then(|text| text.parse().ok()).ok_or_else(Error::not_found)?;
+    let id = id_of(&request)?;
     let bytes = body::file(&request, &mut payload, &["text/csv"], FILE_LIMIT).await?;
     let deed = deed_of(&request, &caller, &bytes, true)?;
     let language = caller.language;

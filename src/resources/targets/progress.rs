@@ -7,12 +7,12 @@ use utoipa::ToSchema;
 use super::{TargetPhase, Targets};
 use crate::auth::Caller;
 use crate::db::{AnyConnection, Db, Tree};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::figures::{self, Figure, FigureKind, Ground, Span};
 use crate::policy::{Action, Area, Scope};
 use crate::types::{Id, Precision};
 use crate::web::Resource;
-use crate::web::handlers::no_parameters;
+use crate::web::handlers::{id_of, no_parameters};
 
 /// What a target wants, and what has been reached of it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -66,7 +66,7 @@ pub async fn progress(request: HttpRequest, caller: Caller, db: web::Data<Db>) -
     let scope = caller.actor.may(Targets::AREA, Action::Read)?;
     let counting = caller.actor.may(Area::Figures, Action::Read)?;
     no_parameters(&request)?;
-    let id: Id = request.match_info().get("id").and_then(|text| text.parse().ok()).ok_or_else(Error::not_found)?;
+    let id = id_of(&request)?;
     let tree = db.tree().clone();
     let progress = db
         .read(move |conn| {

@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use futures_util::future::{Either, select};
 use indicatif::{ProgressBar, ProgressStyle};
 use yiyong::app::{self, Service};
+use yiyong::attachments;
 use yiyong::audit::api::{CheckpointQuery, checkpoints_of};
 use yiyong::audit::seal::{Checkpoint, read_kept};
 use yiyong::audit::verify::{self, Asked};
@@ -22,13 +23,15 @@ use yiyong::config::{self, Config};
 use yiyong::db::migrations;
 use yiyong::demo::{self, Account};
 use yiyong::error::{Error, Language};
+use yiyong::exports;
+use yiyong::imports;
 use yiyong::logging;
 use yiyong::policy::Role;
 use yiyong::resources::persons::{self, Resealed};
 use yiyong::resources::{contact_changes, payee_accounts, webhooks};
 use yiyong::types::TextEnum;
 use yiyong::web::contract::Contract;
-use yiyong::wechat::bindings;
+use yiyong::wechat::{bindings, subscribe};
 
 /// The contract that is served.
 static CONTRACT: &str = include_str!("../openapi/openapi.json");
@@ -52,7 +55,7 @@ enum Command {
     Migrate,
     /// Check the records against each other; fails where something is wrong.
     Check,
-    /// Seal all identifiers with the present data key, while servers run: after a change of it.
+    /// Seal everything that is sealed with the present data key, while servers run: after a change of it.
     Reseal,
     /// Ask the server on this machine whether it lives: for a container's health check.
     Health,
@@ -156,13 +159,29 @@ fn run(command: Command) -> Result<(), String> {
             if changes > 0 {
                 writeln!(out, "resealed {changes} changes of contact data").map_err(|e| e.to_string())?;
             }
+            let messages = subscribe::reseal(&service.db).map_err(told)?;
+            if messages > 0 {
+                writeln!(out, "resealed {messages} messages to WeChat").map_err(|e| e.to_string())?;
+            }
+            let files = on_this_thread(attachments::reseal(&service.db, service.storage()))?;
+            if files.seen > 0 {
+                writeln!(out, "resealed {} of {} attachments", files.resealed, files.seen).map_err(|e| e.to_string())?;
+            }
+            let pieces = imports::reseal(&service.db).map_err(told)? + exports::reseal(&service.db).map_err(told)?;
+            if pieces > 0 {
+                writeln!(out, "resealed {pieces} pieces of files of imports and exports").map_err(|e| e.to_string())?;
+            }
             if dated > 0 {
                 writeln!(out, "kept the birth dates of {dated} persons").map_err(|e| e.to_string())?;
             }
             for id in doubles {
                 writeln!(out, "the ID number of person {id} is another's, too").map_err(|e| e.to_string())?;
             }
-            Ok(())
+            if files.unreadable.is_empty() {
+                return Ok(());
+            }
+            let ids: Vec<String> = files.unreadable.iter().map(ToString::to_string).collect();
+            Err(format!("a file is gone, or opens with none of these data keys, of attachment {}", ids.join(", ")))
         }
         Command::Check => {
             let service = service(&Config::from_env()?)?;

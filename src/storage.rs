@@ -158,6 +158,12 @@ impl Storage {
         plain.get(wanted).map(<[u8]>::to_vec).ok_or_else(|| Error::internal(format_args!("{} is shorter than it was", place.key)))
     }
 
+    /// Whether the present key has sealed a file, by the name that it bears.
+    pub async fn is_present(&self, vault: &Vault, place: &Place) -> Result<bool> {
+        let head = self.0.read_with(&place.key).range(0..SEAL).await.map_err(failed)?;
+        Ok(vault.is_present(&head.to_vec()))
+    }
+
     /// Takes a file away; one that isn't there is no fault.
     pub async fn delete(&self, key: &str) -> Result<()> {
         self.0.delete(key).await.map_err(failed)

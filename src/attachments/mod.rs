@@ -7,16 +7,18 @@
 //! What a file is, is told by its bytes ([`content`]); where it lies, and how it is sealed, by [`crate::storage`]. What a picture tag
 //! can show without a token, is a link that ends soon ([`links`]). The file is put away before its row is written, and taken away after
 //! its row is gone, so that a row never lacks its file; what is left over by a crash, and what belonged to records that are no more, is
-//! swept ([`sweep`]).
+//! swept ([`mod@sweep`]). After a change of the data key the files are sealed anew ([`mod@reseal`]).
 
 mod api;
 mod content;
 mod links;
+mod reseal;
 mod store;
 mod sweep;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use reseal::{Resealed, reseal};
 pub use store::of_record;
 pub use sweep::{keep_clean, sweep};
 

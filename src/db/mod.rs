@@ -8,6 +8,7 @@ mod write;
 pub mod grams;
 mod grouped;
 pub mod migrations;
+pub(crate) mod pieces;
 mod pinyin;
 mod subset;
 mod tree;

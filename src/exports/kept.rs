@@ -7,6 +7,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 
 use super::Format;
+use crate::db::pieces::{column, reseals_pieces};
 use crate::db::{AnyConnection, Db, Deed, Tx};
 use crate::error::{Error, Result};
 use crate::jobs::{self, Job};
@@ -85,9 +86,7 @@ pub fn ended(tx: &mut Tx<'_>, id: Id, rows: i64, bytes: Option<i64>) -> Result<(
     Ok(())
 }
 
-fn column(position: i32) -> String {
-    format!("sealed/{position}")
-}
+reseals_pieces!(export_file_pieces, export_file_id, of "export_files");
 
 /// A piece of a file; `None` after the last, and where the file was swept.
 pub fn piece(db: &Db, conn: &mut AnyConnection, id: Id, position: i32) -> Result<Option<Vec<u8>>> {

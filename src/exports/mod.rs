@@ -15,7 +15,7 @@ mod run;
 mod tables;
 
 pub use api::{Asked, as_file};
-pub use kept::sweep;
+pub use kept::{reseal, sweep};
 pub use run::Export;
 
 use crate::types::text_enum;

@@ -34,3 +34,8 @@ pub use returned::file_back;
 pub use run::{Fault, Mode, OnError, Outcome};
 pub use shown::ShownImport;
 pub use store::sweep;
+
+/// Seals with the present data key what is kept of imports, wherever another has sealed it; how many pieces these were.
+pub fn reseal(db: &crate::db::Db) -> crate::error::Result<usize> {
+    Ok(store::reseal(db)? + outcomes::reseal(db)?)
+}

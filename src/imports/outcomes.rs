@@ -16,6 +16,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::run::Fault;
+use crate::db::pieces::{column, reseals_pieces};
 use crate::db::{AnyConnection, Tx};
 use crate::error::{Error, Result};
 use crate::schema::import_outcomes as t;
@@ -83,9 +84,7 @@ struct PieceRow {
     sealed: Vec<u8>,
 }
 
-fn column(position: i32) -> String {
-    format!("sealed/{position}")
-}
+reseals_pieces!(import_outcomes, import_id, of "imports");
 
 /// Keeps a piece in its place.
 pub fn keep(tx: &mut Tx<'_>, import_id: Id, position: i32, piece: &Piece) -> Result<()> {

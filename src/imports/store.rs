@@ -12,6 +12,7 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::run::{Mode, OnError, Outcome};
+use crate::db::pieces::{column, reseals_pieces};
 use crate::db::{AnyConnection, Db, Deed, Tx};
 use crate::error::{Error, Result};
 use crate::files::read::{FileCompression, FileEncoding, FileFormat};
@@ -97,9 +98,7 @@ pub fn keep_file(tx: &mut Tx<'_>, import_id: Id, file: &File) -> Result<()> {
     Ok(())
 }
 
-fn column(position: i32) -> String {
-    format!("sealed/{position}")
-}
+reseals_pieces!(import_files, import_id, of "imports");
 
 /// The file of an import, in a nameless file on this machine; `None` when it was swept.
 pub fn file(db: &Db, import_id: Id) -> Result<Option<File>> {

@@ -192,7 +192,7 @@ pub fn ranged(client: &Client<'_>, path: &str, range: &str) -> Vec<u8> {
 }
 
 /// Names and contents of all files below a folder.
-fn files_of(folder: &std::path::Path) -> Vec<(String, Vec<u8>)> {
+pub fn files_of(folder: &std::path::Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.path().is_dir() {

@@ -2,13 +2,19 @@
 //! the servers run; then the former key may go.
 
 use diesel::prelude::*;
+use image::ImageFormat;
 use serde_json::{Value, json};
+use yiyong::attachments;
 use yiyong::auth::UserKind;
+use yiyong::imports;
 use yiyong::policy::Role;
 use yiyong::resources::persons;
 use yiyong::schema::{audit_events, persons as t};
+use yiyong::types::Instant;
 
-use crate::hosts::{Client, Host, PASSWORD, on_each_database};
+use crate::attachments::{files_of, picture, upload};
+use crate::hosts::{Answer, Client, Host, PASSWORD, on_each_database};
+use crate::jobs::over;
 use crate::process::Workplace;
 
 const PERSONS: &str = "/api/v1/persons";
@@ -162,6 +168,61 @@ fn what_is_written_while_a_person_is_resealed_is_kept() {
     });
 }
 
+/// Somebody looks at photos, and takes some of them away, while they are sealed anew: what is left is there, and nothing besides.
+#[test]
+fn files_are_sealed_anew_under_their_readers() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let home = city.get("/api/v1/organizations?code=zz").body["items"][0]["id"].clone();
+        let record = [("resource", "organizations"), ("record_id", home.as_str().expect("an id"))];
+        let photo = picture(700, 500, ImageFormat::Png);
+        let all: Vec<String> = (0..8)
+            .map(|_| {
+                let attached = upload(&city, &record, Some(("合影.png", &photo)), None);
+                assert_eq!(attached.status, 201, "{attached:?}");
+                format!("/api/v1/attachments/{}", attached.id())
+            })
+            .collect();
+        let (taken, left) = all.split_at(4);
+        let files: Vec<Vec<u8>> = left.iter().map(|path| city.download(&format!("{path}/content"))).collect();
+        let outcome = |imported: Answer| assert_eq!(imported.body["outcome"], json!("completed"), "{imported:?}");
+        outcome(city.import("persons", "organization_code,name\nzz,李四\n".as_bytes(), &[("mode", "create")]));
+
+        let former = host.keys.path().join("data-key").display().to_string();
+        let next = host.keys.path().join("next-data-key").display().to_string();
+        std::fs::write(&next, NEXT_KEY).expect("written");
+        let both = host.beside(&[("YIYONG_DATA_KEY_FILE", &next), ("YIYONG_OTHER_DATA_KEY_FILES", &former)]);
+        let reader = both.holding(city.token.as_ref().expect("a token"));
+        let reseal = || {
+            let (db, storage) = (both.service.db.clone(), both.service.storage().clone());
+            let files = actix_web::rt::System::new().block_on(async move { attachments::reseal(&db, &storage).await }).expect("resealed");
+            (files, imports::reseal(&both.service.db).expect("resealed"))
+        };
+        let (files_done, pieces) = std::thread::scope(|scope| {
+            let resealing = scope.spawn(reseal);
+            scope.spawn(|| taken.iter().for_each(|path| assert_eq!(reader.delete(path).status, 204)));
+            while !resealing.is_finished() {
+                for (path, file) in left.iter().zip(&files) {
+                    assert!(&reader.download(&format!("{path}/content")) == file, "{path}");
+                }
+            }
+            resealing.join().expect("its end")
+        });
+        assert!((4..=8).contains(&files_done.resealed) && files_done.unreadable.len() <= 4 && pieces == 2, "{files_done:?}, {pieces}");
+        assert_eq!(reseal(), (attachments::Resealed { seen: 4, resealed: 0, unreadable: vec![] }, 0));
+
+        let alone = host.beside(&[("YIYONG_DATA_KEY_FILE", &next)]);
+        let reader = alone.holding(city.token.as_ref().expect("a token"));
+        let (db, storage) = (alone.service.db.clone(), alone.service.storage().clone());
+        let tomorrow = Instant::now().plus_seconds(25 * 3_600);
+        actix_web::rt::System::new().block_on(async move { attachments::sweep(&db, &storage, tomorrow).await }).expect("swept");
+        for (path, file) in left.iter().zip(&files) {
+            assert!(&reader.download(&format!("{path}/content")) == file, "{path}");
+        }
+        assert_eq!(files_of(&host.keys.path().join("attachments")).len(), 8, "each with its small picture");
+    });
+}
+
 #[test]
 fn an_operator_reseals_from_the_command_line() {
     let place = Workplace::new(None);
@@ -179,6 +240,27 @@ fn an_operator_reseals_from_the_command_line() {
     assert_eq!(clerk.post("/api/v1/payee-accounts", &payee).status, 201);
     let path = |name: &str| place.folder.path().join(name).display().to_string();
     std::fs::write(path("next"), NEXT_KEY).expect("written");
+
+    // What lies in files, and in the database for some days.
+    let photo = picture(900, 600, ImageFormat::Png);
+    let record = [("resource", "persons"), ("record_id", made.id())];
+    let attached = upload(&clerk, &record, Some(("合影.png", &photo)), None);
+    assert_eq!(attached.status, 201, "{attached:?}");
+    let imported = clerk.import("persons", "organization_code,name\nhn,李四\n".as_bytes(), &[("mode", "create")]);
+    assert_eq!(imported.body["outcome"], json!("completed"), "{imported:?}");
+    let asked = clerk.send("POST", "/api/v1/exports/persons?format=csv", &[("Idempotency-Key", "lunch")], None);
+    let exported = over(&clerk, asked.header("Location").expect("an address"));
+    let kept = [
+        format!("/api/v1/attachments/{}/content", attached.id()),
+        format!("/api/v1/attachments/{}/thumbnail", attached.id()),
+        format!("/api/v1/imports/{}/file", imported.id()),
+        format!("/api/v1/export-files/{}/content", exported.id()),
+    ];
+    let files: Vec<Vec<u8>> = kept.iter().map(|path| clerk.download(path)).collect();
+    let rows = clerk.get(&format!("/api/v1/imports/{}/rows", imported.id())).body;
+    let former: Vec<u8> = sealed_by(&place);
+    drop(server);
+
     let reseal = |others: &str| place.run(&["reseal"], &[("YIYONG_DATA_KEY_FILE", &path("next")), ("YIYONG_OTHER_DATA_KEY_FILES", others)]);
     let refused = reseal("");
     assert!(!refused.status.success() && refused.stdout.is_empty(), "{refused:?}");
@@ -186,7 +268,50 @@ fn an_operator_reseals_from_the_command_line() {
         String::from_utf8_lossy(&refused.stderr).contains(&format!("person {} are sealed with a data key that is not given", made.id()))
     );
     let done = reseal(&path("key"));
-    let said = "resealed 1 of 1 persons\nresealed 1 of 1 payee accounts\n";
-    assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stdout).as_ref()), (Some(0), said));
-    assert!(reseal("").status.success(), "nothing is left under the former key");
+    let said = "resealed 1 of 2 persons\nresealed 1 of 1 payee accounts\nresealed 1 of 1 attachments\nresealed 3 pieces of files of imports and exports\n";
+    assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stdout).as_ref()), (Some(0), said), "{done:?}");
+    let again = reseal("");
+    let said = "resealed 0 of 2 persons\nresealed 0 of 1 payee accounts\nresealed 0 of 1 attachments\n";
+    assert_eq!((again.status.code(), String::from_utf8_lossy(&again.stdout).as_ref()), (Some(0), said), "{again:?}");
+    assert_eq!(sealed_values(&place).into_iter().filter(|(_, key)| *key == former).collect::<Vec<_>>(), vec![]);
+
+    // Everything is there with the next key alone.
+    let server = place.serve(&[("YIYONG_DATA_KEY_FILE", &path("next"))]);
+    let clerk = server.nobody().sign_in("clerk", UserKind::Person);
+    for (path, file) in kept.iter().zip(&files) {
+        assert_eq!(&clerk.download(path), file, "{path}");
+    }
+    assert_eq!(clerk.get(&format!("/api/v1/imports/{}/rows", imported.id())).body, rows);
+
+    // An attachment whose file is gone is named, and stands in nobody's way.
+    let folder = place.folder.path().join("attachments");
+    let of_it: Vec<_> = files_of(&folder).into_iter().filter(|(_, bytes)| bytes[1..5] != former).collect();
+    assert_eq!(of_it.len(), 2, "its picture, and the small one");
+    of_it.iter().for_each(|(path, _)| std::fs::remove_file(path).expect("removed"));
+    let missing = place.run(&["reseal"], &[("YIYONG_OTHER_DATA_KEY_FILES", &path("next"))]);
+    let told = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert!(!missing.status.success() && told.contains(&format!("attachment {}", attached.id())), "{missing:?}");
+    assert!(String::from_utf8_lossy(&missing.stdout).contains("resealed 3 pieces"), "{missing:?}");
+}
+
+/// The name of the key that has sealed the person's number.
+fn sealed_by(place: &Workplace) -> Vec<u8> {
+    sealed_values(place).into_iter().find(|(column, _)| column == "persons.id_number_sealed").expect("a number").1
+}
+
+/// All that is sealed in the database, each with the name of the key that has sealed it.
+fn sealed_values(place: &Workplace) -> Vec<(String, Vec<u8>)> {
+    let conn = rusqlite::Connection::open(place.database.trim_start_matches("sqlite:")).expect("the file opens");
+    let columns: Vec<(String, String)> = conn
+        .prepare("SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND c.name LIKE '%sealed'")
+        .and_then(|mut statement| statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+        .expect("columns");
+    assert!(columns.len() > 10, "{columns:?}");
+    let keys_of = |(table, column): (String, String)| {
+        let mut statement =
+            conn.prepare(&format!("SELECT substr({column}, 2, 4) FROM {table} WHERE {column} IS NOT NULL")).expect("a query");
+        let keys: Vec<Vec<u8>> = statement.query_map([], |row| row.get(0)).and_then(Iterator::collect).expect("keys");
+        keys.into_iter().map(move |key| (format!("{table}.{column}"), key))
+    };
+    columns.into_iter().flat_map(keys_of).collect()
 }

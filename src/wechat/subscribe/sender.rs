@@ -163,7 +163,7 @@ fn deliver(api: &Api, db: &Db, message: &Message) -> Result<Outcome> {
     let Some(template) = template.filter(|template| template.template_id == message.template_id) else {
         return Ok(never("template_gone", false));
     };
-    let told = db.vault().open("wechat_messages", "told", message.id, &message.sealed)?;
+    let told = db.vault().open(super::TABLE, "told", message.id, &message.sealed)?;
     let told: BTreeMap<String, String> = serde_json::from_str(&told).map_err(crate::error::Error::internal)?;
     let data = match filled(&template, &told)? {
         Ok(data) => data,

@@ -151,10 +151,12 @@ impl Line<'_> {
         let straight = self.straight.map_or(("–".to_owned(), "–".to_owned()), |straight| {
             (format!("{straight:.0}"), format!("{:.0} %", 100.0 * self.http.per_second / straight))
         });
+        // Where only times are compared, there is no rate.
+        let rate = if self.http.per_second.is_nan() { "–".to_owned() } else { format!("{:.0}", self.http.per_second) };
         let reached = self.reached.as_ref().map_or(String::new(), |(text, yes)| format!("{text} {}", if *yes { "✓" } else { "✗" }));
         println!(
-            "| {} | {} | {:.0} | {:.1} | {:.1} | {} | {} | {} | {reached} |",
-            self.operation, self.database, self.http.per_second, self.http.p50, self.http.p99, straight.0, straight.1, self.target
+            "| {} | {} | {rate} | {:.1} | {:.1} | {} | {} | {} | {reached} |",
+            self.operation, self.database, self.http.p50, self.http.p99, straight.0, straight.1, self.target
         );
     }
 }
@@ -285,6 +287,8 @@ fn measure(plan: Plan, ground: &Ground, cluster: Option<&str>, folder: &Path) ->
         ("search, two characters", World::search_two as fn(&World, &mut StdRng) -> String),
         ("search, one character", World::search_one),
         ("search, three characters", World::search_three),
+        ("search box, one character, first 10", World::box_one),
+        ("search box, two characters, first 10", World::box_two),
     ] {
         let (search, straight) = read(path);
         line(ground, operation, (search, straight), "≤ 3 × a get", times(search.p50 / get.p50, 3.0, "get"));

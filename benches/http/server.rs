@@ -1,4 +1,4 @@
-//! The service as its operator starts it: the release binary in a process of its own, with default settings.
+//! The service as its operator starts it: the release binary in a process of its own, with the container's settings.
 
 use std::fs::File;
 use std::io::Write;
@@ -36,6 +36,8 @@ impl Installation {
             ("YIYONG_WRITES_A_MINUTE", "0".to_owned()),
             ("YIYONG_SENSITIVE_A_MINUTE", "0".to_owned()),
             ("YIYONG_PUBLIC_A_MINUTE", "0".to_owned()),
+            // As the container has it.
+            ("MALLOC_ARENA_MAX", "2".to_owned()),
             // A million volunteers are a hundred megabytes of CSV.
             ("YIYONG_IMPORT_FILE_MIB", "512".to_owned()),
         ];

@@ -31,6 +31,8 @@ pub struct Size {
 
 /// Rows of a page.
 pub const LIMIT: u64 = 50;
+/// What a search box offers while somebody writes.
+const BOX_LIMIT: u64 = 10;
 
 pub struct World {
     pub size: Size,
@@ -144,20 +146,26 @@ impl World {
         format!("{}&cursor={}", self.list_of_city(random), self.cursors[random.random_range(0..self.cursors.len())])
     }
     pub fn search_one(&self, random: &mut StdRng) -> String {
-        self.search(random, 1)
+        self.search(random, 1, LIMIT)
     }
     pub fn search_two(&self, random: &mut StdRng) -> String {
-        self.search(random, 2)
+        self.search(random, 2, LIMIT)
     }
     pub fn search_three(&self, random: &mut StdRng) -> String {
-        self.search(random, 3)
+        self.search(random, 3, LIMIT)
+    }
+    pub fn box_one(&self, random: &mut StdRng) -> String {
+        self.search(random, 1, BOX_LIMIT)
+    }
+    pub fn box_two(&self, random: &mut StdRng) -> String {
+        self.search(random, 2, BOX_LIMIT)
     }
 
     /// For the beginning of a name that somebody bears.
-    fn search(&self, random: &mut StdRng, characters: usize) -> String {
+    fn search(&self, random: &mut StdRng, characters: usize, limit: u64) -> String {
         let long: Vec<&String> = self.names.iter().filter(|name| name.chars().count() >= characters).collect();
         let q: String = long[random.random_range(0..long.len())].chars().take(characters).collect();
-        format!("/api/v1/{SUBJECT}?{}&limit={LIMIT}", serde_urlencoded::to_string([("q", q)]).expect("a query"))
+        format!("/api/v1/{SUBJECT}?{}&limit={limit}", serde_urlencoded::to_string([("q", q)]).expect("a query"))
     }
 
     // ---- who is added ----

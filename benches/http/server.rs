@@ -38,6 +38,7 @@ impl Installation {
             ("YIYONG_PUBLIC_A_MINUTE", "0".to_owned()),
             // As the container has it.
             ("MALLOC_ARENA_MAX", "2".to_owned()),
+            ("MALLOC_MMAP_THRESHOLD_", "4194304".to_owned()),
             // A million volunteers are a hundred megabytes of CSV.
             ("YIYONG_IMPORT_FILE_MIB", "512".to_owned()),
         ];

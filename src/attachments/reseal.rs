@@ -37,16 +37,20 @@ pub async fn reseal(db: &Db, storage: &Storage) -> Result<Resealed> {
         let Some(end) = rows.last() else { return Ok(all) };
         last = Some(end.id);
         all.seen += rows.len();
-        let mut renamed = Vec::new();
+        let (mut renamed, mut unreadable) = (Vec::new(), Vec::new());
         for row in rows {
             match written_anew(db, storage, &row).await {
                 Ok(fresh) => renamed.extend(fresh.map(|fresh| (row, fresh))),
                 // Of this file; of a storage or a database that doesn't answer, none can be read.
-                Err(error) if error.code == Code::Internal => all.unreadable.push(row.id),
+                Err(error) if error.code == Code::Internal => unreadable.push(row.id),
                 Err(error) => return Err(error),
             }
         }
         all.resealed += keep(db, storage, renamed).await?;
+        // What was taken away in between took its files along.
+        if !unreadable.is_empty() {
+            all.unreadable.extend(db.read(move |conn| store::known(conn, &unreadable)).await?);
+        }
     }
 }
 

@@ -155,6 +155,11 @@ pub fn after(conn: &mut AnyConnection, id: Option<Id>, before: Instant, most: i6
     Ok(query.load(conn)?)
 }
 
+/// Those of the ids that are attachments, in their order.
+pub fn known(conn: &mut AnyConnection, ids: &[Id]) -> Result<Vec<Id>> {
+    Ok(t::table.filter(t::id.eq_any(ids)).order(t::id).select(t::id).load(conn)?)
+}
+
 /// Those of the names that rows have.
 pub fn known_keys(conn: &mut AnyConnection, keys: Vec<String>) -> Result<Vec<String>> {
     Ok(t::table.filter(t::storage_key.eq_any(keys)).select(t::storage_key).load(conn)?)

@@ -14,6 +14,8 @@ use super::verbs::{self, StepFacts, Verbs};
 use crate::types::{Id, TextEnum};
 
 const ROOT: &str = "/api/v1/";
+/// The pattern that the verbs of all resources are mounted at: every address, of which the guard lets some pass.
+pub const EVERY_ADDRESS: &str = "/{address:.*}";
 
 /// What is asked of a resource.
 #[derive(Clone)]
@@ -104,7 +106,8 @@ pub fn asks_of_a_resource(context: &GuardContext<'_>) -> bool {
 /// The route of a request, with `{id}` where it has an id; `None` when there is no such address.
 pub fn route_of(request: &HttpRequest) -> Option<String> {
     let asked = request.extensions().get::<Asked>().map(Asked::route);
-    asked.or_else(|| request.match_pattern())
+    // Of an address that nothing answers, only that pattern is left.
+    asked.or_else(|| request.match_pattern().filter(|pattern| !pattern.ends_with(EVERY_ADDRESS)))
 }
 
 /// The record that a request names by its id.

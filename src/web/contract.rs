@@ -56,7 +56,7 @@ fn fits(template: &str, path: &str) -> bool {
     loop {
         match (pattern.next(), parts.next()) {
             (None, None) => return true,
-            (Some(p), Some(part)) if p.starts_with('{') || p == part => {}
+            (Some(p), Some(part)) if p == part || (p.starts_with('{') && !part.is_empty()) => {}
             _ => return false,
         }
     }

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, guard, web};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::asked::{Asked, Verb, asks_of_a_resource, record_of};
+use super::asked::{Asked, EVERY_ADDRESS, Verb, asks_of_a_resource, record_of};
 use super::page::Window;
 use super::query::Pairs;
 use super::shape::Shape;
@@ -27,7 +27,7 @@ type Shared = web::Data<Db>;
 
 /// Mounts the verbs of all resources.
 pub fn mount(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/{address:.*}").guard(guard::fn_guard(asks_of_a_resource)).route(web::route().to(answer)));
+    config.service(web::resource(EVERY_ADDRESS).guard(guard::fn_guard(asks_of_a_resource)).route(web::route().to(answer)));
 }
 
 async fn answer(

@@ -127,7 +127,16 @@ fn the_document_the_reference_and_the_health_are_served_to_anybody() {
         assert_eq!(&nobody.get("/api/v1/openapi.json").body, document());
         assert_eq!(nobody.get("/health/live").status, 200);
         assert_eq!(nobody.get("/health/ready").status, 200);
-        assert!(nobody.get("/metrics").body.as_str().is_some_and(|text| text.contains("yiyong_http_request_seconds_bucket")));
+        for path in ["/api/v1/volunteers/nobody", "/api/v1/imports/none/rows", "/api/v1/nothing", "/api/v1/volunteers/"] {
+            nobody.get(path);
+        }
+        // By their templates, so that callers can't make as many series as they like.
+        let metrics = nobody.get("/metrics").body;
+        let text = metrics.as_str().expect("a text");
+        for route in ["/api/v1/volunteers/{id}", "/api/v1/imports/{id}/rows", "unmatched"] {
+            assert!(text.contains(&format!("yiyong_http_request_seconds_count{{method=\"GET\",route=\"{route}\"")), "{route}: {text}");
+        }
+        assert!(!text.contains("address"), "{text}");
         let keys = nobody.get("/.well-known/jwks.json");
         assert_eq!(keys.body["keys"][0]["crv"], "Ed25519");
     });

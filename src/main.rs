@@ -20,15 +20,15 @@ use yiyong::auth::operator::{self, NewOperatorUser};
 use yiyong::client::import::{Ended, ImportArguments, Order};
 use yiyong::client::{Client, Credentials, Failure, FormFile};
 use yiyong::config::{self, Config};
-use yiyong::db::migrations;
+use yiyong::db::reseal::Resealed;
+use yiyong::db::{Db, migrations};
 use yiyong::demo::{self, Account};
 use yiyong::error::{Error, Language};
 use yiyong::exports;
 use yiyong::imports;
 use yiyong::logging;
 use yiyong::policy::Role;
-use yiyong::resources::persons::{self, Resealed};
-use yiyong::resources::{contact_changes, payee_accounts, webhooks};
+use yiyong::resources::{contact_changes, payee_accounts, persons, webhooks};
 use yiyong::types::TextEnum;
 use yiyong::web::contract::Contract;
 use yiyong::wechat::{bindings, subscribe};
@@ -140,36 +140,27 @@ fn run(command: Command) -> Result<(), String> {
         }
         Command::Reseal => {
             let service = service(&Config::from_env()?)?;
-            let Resealed { seen, resealed, dated, doubles, .. } = persons::reseal(&service.db).map_err(told)?;
+            let persons::Resealed { seen, resealed, dated, doubles } = persons::reseal(&service.db).map_err(told)?;
             let mut out = std::io::stdout();
             writeln!(out, "resealed {resealed} of {seen} persons").map_err(|e| e.to_string())?;
-            let accounts = payee_accounts::reseal(&service.db).map_err(told)?;
-            if accounts.seen > 0 {
-                writeln!(out, "resealed {} of {} payee accounts", accounts.resealed, accounts.seen).map_err(|e| e.to_string())?;
-            }
-            let webhooks = webhooks::reseal(&service.db).map_err(told)?;
-            if webhooks.seen > 0 {
-                writeln!(out, "resealed {} of {} webhooks", webhooks.resealed, webhooks.seen).map_err(|e| e.to_string())?;
-            }
-            let bindings = bindings::reseal(&service.db).map_err(told)?;
-            if bindings.seen > 0 {
-                writeln!(out, "resealed {} of {} bindings to WeChat", bindings.resealed, bindings.seen).map_err(|e| e.to_string())?;
-            }
-            let changes = contact_changes::reseal(&service.db).map_err(told)?;
-            if changes > 0 {
-                writeln!(out, "resealed {changes} changes of contact data").map_err(|e| e.to_string())?;
-            }
-            let messages = subscribe::reseal(&service.db).map_err(told)?;
-            if messages > 0 {
-                writeln!(out, "resealed {messages} messages to WeChat").map_err(|e| e.to_string())?;
+            let others: [(&str, fn(&Db) -> yiyong::error::Result<Resealed>); 7] = [
+                ("payee accounts", payee_accounts::reseal),
+                ("webhooks", webhooks::reseal),
+                ("bindings to WeChat", bindings::reseal),
+                ("changes of contact data", contact_changes::reseal),
+                ("messages to WeChat", subscribe::reseal),
+                ("pieces of imports", imports::reseal),
+                ("pieces of export files", exports::reseal),
+            ];
+            for (what, reseal) in others {
+                let Resealed { seen, resealed } = reseal(&service.db).map_err(told)?;
+                if seen > 0 {
+                    writeln!(out, "resealed {resealed} of {seen} {what}").map_err(|e| e.to_string())?;
+                }
             }
             let files = on_this_thread(attachments::reseal(&service.db, service.storage()))?;
             if files.seen > 0 {
                 writeln!(out, "resealed {} of {} attachments", files.resealed, files.seen).map_err(|e| e.to_string())?;
-            }
-            let pieces = imports::reseal(&service.db).map_err(told)? + exports::reseal(&service.db).map_err(told)?;
-            if pieces > 0 {
-                writeln!(out, "resealed {pieces} pieces of files of imports and exports").map_err(|e| e.to_string())?;
             }
             if dated > 0 {
                 writeln!(out, "kept the birth dates of {dated} persons").map_err(|e| e.to_string())?;

@@ -10,6 +10,7 @@ mod grouped;
 pub mod migrations;
 pub(crate) mod pieces;
 mod pinyin;
+pub mod reseal;
 mod subset;
 mod tree;
 

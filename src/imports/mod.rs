@@ -35,7 +35,7 @@ pub use run::{Fault, Mode, OnError, Outcome};
 pub use shown::ShownImport;
 pub use store::sweep;
 
-/// Seals with the present data key what is kept of imports, wherever another has sealed it; how many pieces these were.
-pub fn reseal(db: &crate::db::Db) -> crate::error::Result<usize> {
+/// Seals with the present data key what is kept of imports, wherever another has sealed it.
+pub fn reseal(db: &crate::db::Db) -> crate::error::Result<crate::db::reseal::Resealed> {
     Ok(store::reseal(db)? + outcomes::reseal(db)?)
 }

@@ -11,7 +11,8 @@ use validator::{Validate, ValidationError};
 use super::persons::{self, PersonBrief};
 use super::rules::ReasonBody;
 use crate::auth::Caller;
-use crate::db::{Any, AnyConnection, Db, Deed, Reply, Tx, grams, held};
+use crate::db::reseal::{self, Resealed};
+use crate::db::{Any, AnyConnection, Db, Reply, Tx, grams, held};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{contact_changes as t, persons as p, users};
@@ -240,44 +241,29 @@ fn save(tx: &mut Tx<'_>, before: &ContactChange, after: ContactChange) -> Result
     Ok(after)
 }
 
-/// Changes that one transaction looks through.
-const RESEALED_AT_ONCE: i64 = 500;
-
-/// Seals the numbers of changes that wait with the present data key, wherever another has sealed them; how many these were. For the
-/// operator, so without a scope.
-pub fn reseal(db: &Db) -> Result<i64> {
-    let (mut resealed, mut last) = (0, None);
-    loop {
-        let (more, next) = db.write_background(&Deed::of_operator("command line"), |tx| reseal_after(tx, last))?;
-        resealed += more;
-        last = next;
-        if last.is_none() {
-            return Ok(resealed);
-        }
-    }
+/// Seals the numbers of changes that wait with the present data key, wherever another has sealed them.
+pub fn reseal(db: &Db) -> Result<Resealed> {
+    reseal::all(db, ContactChanges::NAME, reseal_after)
 }
 
-/// The next of them in the order of their ids: how many were sealed anew, and the last that was seen.
-fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<(i64, Option<Id>)> {
-    let mut next = t::table.filter(t::phone_sealed.is_not_null()).order(t::id).limit(RESEALED_AT_ONCE).into_boxed::<Any>();
+/// The next of them in the order of their ids.
+fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<(Resealed, Option<Id>)> {
+    let mut next = t::table.filter(t::phone_sealed.is_not_null()).order(t::id).limit(reseal::LOT).into_boxed::<Any>();
     if let Some(after) = after {
         next = next.filter(t::id.gt(after));
     }
-    let seen: Vec<(Id, Option<Vec<u8>>)> = next.select((t::id, t::phone_sealed)).load(tx.conn)?;
-    let last = seen.last().map(|(id, _)| *id);
+    let rows: Vec<(Id, Option<Vec<u8>>)> = next.select((t::id, t::phone_sealed)).load(tx.conn)?;
+    let (seen, last) = (rows.len(), rows.last().map(|(id, _)| *id));
     let (vault, mut resealed) = (tx.vault, 0);
-    for (id, sealed) in seen {
+    for (id, sealed) in rows {
         let Some(sealed) = sealed.filter(|sealed| !vault.is_present(sealed)) else { continue };
         let phone = vault.open(ContactChanges::NAME, "phone", id, &sealed)?;
         let anew = vault.seal(ContactChanges::NAME, "phone", id, &phone)?;
         // One that is decided in between stays without.
         let one = t::table.find(id).filter(t::phone_sealed.eq(Some(sealed)));
-        resealed += i64::try_from(diesel::update(one).set(t::phone_sealed.eq(Some(anew))).execute(tx.conn)?).unwrap_or_default();
+        resealed += diesel::update(one).set(t::phone_sealed.eq(Some(anew))).execute(tx.conn)?;
     }
-    if resealed > 0 {
-        tx.audit("reseal", ContactChanges::NAME, None, None, Some(&json!({"contact_changes": resealed, "last": last})));
-    }
-    Ok((resealed, last))
+    Ok((Resealed { seen, resealed }, last))
 }
 
 /// Nobody reviews what they have asked for, or what is their own.

@@ -15,7 +15,8 @@ use validator::{Validate, ValidationError};
 
 use super::persons::{self, PersonBrief};
 use super::rules;
-use crate::db::{Any, AnyConnection, Db, Deed, Replies, Tx, grams, insert_all};
+use crate::db::reseal::{self, Resealed};
+use crate::db::{Any, AnyConnection, Db, Tx, grams, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{bank_transfer_lines, payee_accounts as t, persons as p};
@@ -305,46 +306,21 @@ pub fn numbers(tx: &mut Tx<'_>, ids: &[Id]) -> Result<Vec<(Id, String)>> {
     sealed.into_iter().map(|(id, sealed)| Ok((id, tx.vault.open(PayeeAccounts::NAME, "number", id, &sealed)?))).collect()
 }
 
-/// Accounts that one transaction looks through.
-const RESEALED_AT_ONCE: i64 = 500;
-
-/// What a reseal came to.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Resealed {
-    /// Accounts that were there.
-    pub seen: usize,
-    /// Those whose number the present key had not sealed, and now has.
-    pub resealed: usize,
-    last: Option<Id>,
-}
-
-impl Replies for Resealed {}
-
-/// Seals the numbers of all accounts with the present data key, wherever another has sealed them, while the service runs.
-/// For the operator, so without a scope.
+/// Seals the numbers of all accounts with the present data key, wherever another has sealed them.
 pub fn reseal(db: &Db) -> Result<Resealed> {
-    let mut all = Resealed::default();
-    loop {
-        let part = db.write_now(&Deed::of_operator("command line"), |tx| reseal_after(tx, all.last))?;
-        if part.last.is_none() {
-            return Ok(all);
-        }
-        all.seen += part.seen;
-        all.resealed += part.resealed;
-        all.last = part.last;
-    }
+    reseal::all(db, PayeeAccounts::NAME, reseal_after)
 }
 
 /// The next accounts in the order of their ids.
-fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<Resealed> {
-    let mut next = t::table.order(t::id).limit(RESEALED_AT_ONCE).into_boxed::<Any>();
+fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<(Resealed, Option<Id>)> {
+    let mut next = t::table.order(t::id).limit(reseal::LOT).into_boxed::<Any>();
     if let Some(after) = after {
         next = next.filter(t::id.gt(after));
     }
-    let seen: Vec<(Id, Vec<u8>)> = next.select((t::id, t::number_sealed)).load(tx.conn)?;
-    let mut part = Resealed { seen: seen.len(), resealed: 0, last: seen.last().map(|(id, _)| *id) };
+    let rows: Vec<(Id, Vec<u8>)> = next.select((t::id, t::number_sealed)).load(tx.conn)?;
+    let (mut part, last) = (Resealed { seen: rows.len(), resealed: 0 }, rows.last().map(|(id, _)| *id));
     let vault = tx.vault;
-    for (id, sealed) in seen.into_iter().filter(|(_, sealed)| !vault.is_present(sealed)) {
+    for (id, sealed) in rows.into_iter().filter(|(_, sealed)| !vault.is_present(sealed)) {
         let number = vault.open(PayeeAccounts::NAME, "number", id, &sealed)?;
         // Who writes the account in between seals it with the present key, too.
         part.resealed += diesel::update(t::table.filter(t::id.eq(id)).filter(t::number_sealed.eq(sealed)))
@@ -354,11 +330,7 @@ fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<Resealed> {
             ))
             .execute(tx.conn)?;
     }
-    if part.resealed > 0 {
-        let detail = json!({"payee_accounts": part.resealed, "last": part.last});
-        tx.audit("reseal", PayeeAccounts::NAME, None, None, Some(&detail));
-    }
-    Ok(part)
+    Ok((part, last))
 }
 
 impl Resource for PayeeAccounts {

@@ -21,7 +21,7 @@ use validator::{Validate, ValidationError};
 use super::person_merges::{self, MergeBody};
 use super::{rules, volunteers};
 use crate::auth::Caller;
-use crate::db::{Any, AnyConnection, Db, Deed, Replies, Reply, Tx, grams, held, insert_all};
+use crate::db::{Any, AnyConnection, Db, Reply, Tx, grams, held, insert_all, reseal};
 use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{audit_events, persons as t, users};
@@ -419,9 +419,6 @@ pub fn numbers(conn: &mut AnyConnection, vault: &Vault, scope: &Scope, ids: &[Id
     Ok(found)
 }
 
-/// Persons that one transaction looks through.
-const RESEALED_AT_ONCE: i64 = 500;
-
 /// What a reseal came to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Resealed {
@@ -434,39 +431,31 @@ pub struct Resealed {
     /// Those of the resealed whose ID number another person has too: two servers with different data keys were told of it in
     /// the same moment. The other is found by it, these keep the hash that they have.
     pub doubles: Vec<Id>,
-    last: Option<Id>,
 }
-
-impl Replies for Resealed {}
 
 /// Seals the numbers of all persons with the present data key, wherever another has sealed them, while the service runs;
 /// and keeps the birth dates of those who were registered before these were kept.
-/// What an earlier run has done is left alone. For the operator, so without a scope.
 pub fn reseal(db: &Db) -> Result<Resealed> {
     let mut all = Resealed::default();
-    loop {
-        let part = db.write_now(&Deed::of_operator("command line"), |tx| reseal_after(tx, all.last))?;
-        if part.last.is_none() {
-            return Ok(all);
-        }
+    reseal::in_lots(db, reseal_after, |part| {
         all.seen += part.seen;
         all.resealed += part.resealed;
         all.dated += part.dated;
         all.doubles.extend(part.doubles);
-        all.last = part.last;
-    }
+    })?;
+    Ok(all)
 }
 
 /// The next persons in the order of their ids.
-fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<Resealed> {
+fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<(Resealed, Option<Id>)> {
     type Sealed = (Id, i32, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>, Option<NaiveDate>);
-    let mut next = t::table.order(t::id).limit(RESEALED_AT_ONCE).into_boxed::<Any>();
+    let mut next = t::table.order(t::id).limit(reseal::LOT).into_boxed::<Any>();
     if let Some(after) = after {
         next = next.filter(t::id.gt(after));
     }
-    let seen: Vec<Sealed> =
+    let rows: Vec<Sealed> =
         next.select((t::id, t::version, t::id_number_sealed, t::phone_sealed, t::id_number_hash, t::born_on)).load(tx.conn)?;
-    let mut part = Resealed { seen: seen.len(), last: seen.last().map(|row| row.0), ..Resealed::default() };
+    let (mut part, last) = (Resealed { seen: rows.len(), ..Resealed::default() }, rows.last().map(|row| row.0));
 
     let vault = tx.vault;
     let former = |sealed: &Option<Vec<u8>>| sealed.as_ref().is_some_and(|sealed| !vault.is_present(sealed));
@@ -480,7 +469,7 @@ fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<Resealed> {
         })
     };
     let mut stale = Vec::new();
-    for (id, version, number, phone, hash, born) in seen {
+    for (id, version, number, phone, hash, born) in rows {
         if former(&number) || former(&phone) {
             stale.push((id, version, opened("id_number", id, number)?, opened("phone", id, phone)?, hash));
         } else if number.is_some() && born.is_none() {
@@ -517,10 +506,10 @@ fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<Resealed> {
         }
     }
     if part.resealed > 0 || part.dated > 0 {
-        let detail = json!({"persons": part.resealed, "dated": part.dated, "doubles": part.doubles, "last": part.last});
+        let detail = json!({"persons": part.resealed, "dated": part.dated, "doubles": part.doubles, "last": last});
         tx.audit("reseal", Persons::NAME, None, None, Some(&detail));
     }
-    Ok(part)
+    Ok((part, last))
 }
 
 /// Somebody as a file writes them, who may be registered already.

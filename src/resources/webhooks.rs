@@ -15,7 +15,8 @@ use actix_web::{HttpRequest, HttpResponse, post, web};
 use super::rules;
 use super::webhook_deliveries::{self, About, DeliveryState, WebhookDeliveries, WebhookDelivery};
 use crate::auth::Caller;
-use crate::db::{Any, AnyConnection, Db, Deed, Replies, Reply, Tx, each, held};
+use crate::db::reseal::{self, Resealed};
+use crate::db::{Any, AnyConnection, Db, Reply, Tx, each, held};
 use crate::error::{Code, Error, Fault, Result, Says};
 use crate::outbox::{self, Outbox, Secret};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
@@ -321,39 +322,29 @@ pub fn listening(conn: &mut AnyConnection) -> Result<Vec<Listener>> {
         .collect())
 }
 
-/// What a reseal came to.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Resealed {
-    /// Webhooks that were there.
-    pub seen: usize,
-    /// Those of which the present key had not sealed a secret, and now has.
-    pub resealed: usize,
+/// Seals the secrets of all webhooks with the present data key, wherever another has sealed them.
+pub fn reseal(db: &Db) -> Result<Resealed> {
+    reseal::all(db, Webhooks::NAME, reseal_after)
 }
 
-impl Replies for Resealed {}
-
-/// Seals the secrets of all webhooks with the present data key, wherever another has sealed them. For the operator, so without a scope.
-pub fn reseal(db: &Db) -> Result<Resealed> {
-    db.write_now(&Deed::of_operator("command line"), |tx| {
-        held!(tx.conn, t::table.order(t::id).select(t::id))?;
-        type Kept = (Id, Vec<u8>, Option<Vec<u8>>);
-        let all: Vec<Kept> = t::table.order(t::id).select((t::id, t::secret_sealed, t::former_secret_sealed)).load(tx.conn)?;
-        let mut part = Resealed { seen: all.len(), resealed: 0 };
-        for (id, present, former) in all {
-            if tx.vault.is_present(&present) && former.as_ref().is_none_or(|former| tx.vault.is_present(former)) {
-                continue;
-            }
-            let again = |column: &str, sealed: &[u8]| tx.vault.seal(Webhooks::NAME, column, id, opened(tx, column, id, sealed)?.bytes());
-            let present = again(SECRET, &present)?;
-            let former = former.map(|former| again(FORMER_SECRET, &former)).transpose()?;
-            diesel::update(t::table.find(id)).set((t::secret_sealed.eq(present), t::former_secret_sealed.eq(former))).execute(tx.conn)?;
-            part.resealed += 1;
+/// The next webhooks in the order of their ids, held: a secret that is renewed in between stays.
+fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<(Resealed, Option<Id>)> {
+    type Kept = (Id, Vec<u8>, Option<Vec<u8>>);
+    let next = || t::table.filter(t::id.gt(after.unwrap_or(Id(uuid::Uuid::nil())))).order(t::id).limit(reseal::LOT);
+    held!(tx.conn, next().select(t::id))?;
+    let rows: Vec<Kept> = next().select((t::id, t::secret_sealed, t::former_secret_sealed)).load(tx.conn)?;
+    let (mut part, last) = (Resealed { seen: rows.len(), resealed: 0 }, rows.last().map(|row| row.0));
+    for (id, present, former) in rows {
+        if tx.vault.is_present(&present) && former.as_ref().is_none_or(|former| tx.vault.is_present(former)) {
+            continue;
         }
-        if part.resealed > 0 {
-            tx.audit("reseal", Webhooks::NAME, None, None, Some(&serde_json::json!({"webhooks": part.resealed})));
-        }
-        Ok(part)
-    })
+        let again = |column: &str, sealed: &[u8]| tx.vault.seal(Webhooks::NAME, column, id, opened(tx, column, id, sealed)?.bytes());
+        let present = again(SECRET, &present)?;
+        let former = former.map(|former| again(FORMER_SECRET, &former)).transpose()?;
+        diesel::update(t::table.find(id)).set((t::secret_sealed.eq(present), t::former_secret_sealed.eq(former))).execute(tx.conn)?;
+        part.resealed += 1;
+    }
+    Ok((part, last))
 }
 
 impl Resource for Webhooks {

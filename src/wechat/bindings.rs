@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 
 use super::client::Holder;
 use crate::auth::{Caller, session};
-use crate::db::{Any, AnyConnection, Db, Deed, Replies, Reply, Tx};
+use crate::db::reseal::{self, Resealed};
+use crate::db::{Any, AnyConnection, Db, Reply, Tx};
 use crate::error::{Error, Result};
 use crate::policy::Action;
 use crate::schema::{wechat_binding_codes as codes, wechat_bindings as t, wechat_credits, wechat_messages};
@@ -113,47 +114,22 @@ pub fn end_all(tx: &mut Tx<'_>, user_id: Id) -> Result<()> {
     end(tx, &living, "ended by an administrator")
 }
 
-/// Bindings that one transaction looks through.
-const RESEALED_AT_ONCE: i64 = 500;
-
-/// What a reseal came to.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Resealed {
-    /// Bindings that were there.
-    pub seen: usize,
-    /// Those that the present key had not sealed, and now has.
-    pub resealed: usize,
-    last: Option<Id>,
-}
-
-impl Replies for Resealed {}
-
-/// Seals the ids of all bindings with the present data key, wherever another has sealed them, while the service runs. For the operator,
-/// so without a scope.
+/// Seals the ids of all bindings with the present data key, wherever another has sealed them.
 pub fn reseal(db: &Db) -> Result<Resealed> {
-    let mut all = Resealed::default();
-    loop {
-        let part = db.write_now(&Deed::of_operator("command line"), |tx| reseal_after(tx, all.last))?;
-        if part.last.is_none() {
-            return Ok(all);
-        }
-        all.seen += part.seen;
-        all.resealed += part.resealed;
-        all.last = part.last;
-    }
+    reseal::all(db, RESOURCE, reseal_after)
 }
 
 /// The next bindings in the order of their ids.
-fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<Resealed> {
+fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<(Resealed, Option<Id>)> {
     type Sealed = (Id, String, Vec<u8>, Option<Vec<u8>>);
-    let mut next = t::table.order(t::id).limit(RESEALED_AT_ONCE).into_boxed::<Any>();
+    let mut next = t::table.order(t::id).limit(reseal::LOT).into_boxed::<Any>();
     if let Some(after) = after {
         next = next.filter(t::id.gt(after));
     }
-    let seen: Vec<Sealed> = next.select((t::id, t::app_id, t::openid_sealed, t::unionid_sealed)).load(tx.conn)?;
-    let mut part = Resealed { seen: seen.len(), resealed: 0, last: seen.last().map(|row| row.0) };
+    let rows: Vec<Sealed> = next.select((t::id, t::app_id, t::openid_sealed, t::unionid_sealed)).load(tx.conn)?;
+    let (mut part, last) = (Resealed { seen: rows.len(), resealed: 0 }, rows.last().map(|row| row.0));
     let vault = tx.vault;
-    for (id, app_id, openid, unionid) in seen.into_iter().filter(|(_, _, openid, _)| !vault.is_present(openid)) {
+    for (id, app_id, openid, unionid) in rows.into_iter().filter(|(_, _, openid, _)| !vault.is_present(openid)) {
         let openid = vault.open(RESOURCE, "openid", id, &openid)?;
         let unionid = unionid.map(|sealed| vault.open(RESOURCE, "unionid", id, &sealed)).transpose()?;
         part.resealed += diesel::update(t::table.find(id))
@@ -165,10 +141,7 @@ fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<Resealed> {
             ))
             .execute(tx.conn)?;
     }
-    if part.resealed > 0 {
-        tx.audit("reseal", RESOURCE, None, None, Some(&json!({"wechat_bindings": part.resealed, "last": part.last})));
-    }
-    Ok(part)
+    Ok((part, last))
 }
 
 /// Ends those bindings of users that stand on a phone number alone.

@@ -158,8 +158,8 @@ fn contact_data_change_once_another_has_looked() {
         std::fs::write(&next, "HxwdHhsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=").expect("written");
         let former = host.keys.path().join("data-key").display().to_string();
         let both = host.beside(&[("YIYONG_DATA_KEY_FILE", &next), ("YIYONG_OTHER_DATA_KEY_FILES", &former)]);
-        assert_eq!(yiyong::resources::contact_changes::reseal(&both.service.db).expect("resealed"), 1);
-        assert_eq!(yiyong::resources::contact_changes::reseal(&both.service.db).expect("resealed"), 0);
+        assert_eq!(yiyong::resources::contact_changes::reseal(&both.service.db).expect("resealed").resealed, 1);
+        assert_eq!(yiyong::resources::contact_changes::reseal(&both.service.db).expect("resealed").resealed, 0);
         let path = format!("{CHANGES}/{}/approve", waiting.id());
         assert_eq!(clerk.elsewhere(&both.base).post(&path, &json!({})).body["person"]["phone_masked"], "135****5000");
         let listed = family.get(&format!("{CHANGES}?count=true"));

@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::TimeDelta;
 use diesel::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::templates;
-use crate::db::{Any, Db, Deed, Tx};
+use crate::db::reseal::{self, Resealed};
+use crate::db::{Any, Db, Tx};
 use crate::error::{Error, Language, Result};
 use crate::resources::notifications::{self, NotificationKind};
 use crate::schema::{wechat_bindings, wechat_credits as credits, wechat_messages as t, wechat_templates};
@@ -119,40 +120,24 @@ pub fn send(tx: &mut Tx<'_>, user_id: Id, kind: &str, told: &[(&str, &str)]) -> 
     Ok(Some(id))
 }
 
-/// Messages that one transaction looks through.
-const RESEALED_AT_ONCE: i64 = 500;
-
-/// Seals what waiting messages tell with the present data key, wherever another has sealed it; how many these were. For the operator,
-/// so without a scope.
-pub fn reseal(db: &Db) -> Result<usize> {
-    let (mut resealed, mut last) = (0, None);
-    loop {
-        let (more, next) = db.write_background(&Deed::of_operator("command line"), |tx| reseal_after(tx, last))?;
-        resealed += more;
-        last = next;
-        if last.is_none() {
-            return Ok(resealed);
-        }
-    }
+/// Seals what waiting messages tell with the present data key, wherever another has sealed it.
+pub fn reseal(db: &Db) -> Result<Resealed> {
+    reseal::all(db, TABLE, reseal_after)
 }
 
-/// The next of them in the order of their ids: how many were sealed anew, and the last that was seen.
-fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<(usize, Option<Id>)> {
-    let mut next = t::table.filter(t::state.eq(MessageState::Waiting)).order(t::id).limit(RESEALED_AT_ONCE).into_boxed::<Any>();
+/// The next of them in the order of their ids.
+fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<(Resealed, Option<Id>)> {
+    let mut next = t::table.filter(t::state.eq(MessageState::Waiting)).order(t::id).limit(reseal::LOT).into_boxed::<Any>();
     if let Some(after) = after {
         next = next.filter(t::id.gt(after));
     }
-    let seen: Vec<(Id, Vec<u8>)> = next.select((t::id, t::sealed)).load(tx.conn)?;
+    let rows: Vec<(Id, Vec<u8>)> = next.select((t::id, t::sealed)).load(tx.conn)?;
     let (vault, mut resealed) = (tx.vault, 0);
-    for (id, sealed) in seen.iter().filter(|(_, sealed)| !vault.is_present(sealed)) {
+    for (id, sealed) in rows.iter().filter(|(_, sealed)| !vault.is_present(sealed)) {
         let told = vault.open(TABLE, "told", *id, sealed)?;
         resealed += diesel::update(t::table.find(id)).set(t::sealed.eq(vault.seal(TABLE, "told", *id, told)?)).execute(tx.conn)?;
     }
-    let last = seen.last().map(|(id, _)| *id);
-    if resealed > 0 {
-        tx.audit("reseal", TABLE, None, None, Some(&json!({(TABLE): resealed, "last": last})));
-    }
-    Ok((resealed, last))
+    Ok((Resealed { seen: rows.len(), resealed }, rows.last().map(|(id, _)| *id)))
 }
 
 /// Sends what new notifications tell on to the telephones of those who have agreed to that: one query for all who have.

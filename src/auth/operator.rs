@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use zeroize::Zeroizing;
 
 use super::{UserKind, UserStatus, administrators, password, take_turn, username_flaw};
-use crate::db::{Db, Deed, grams};
+use crate::db::{Db, Deed};
 use crate::error::{Code, Error, Result};
 use crate::policy::Role;
 use crate::schema::{organizations, role_grants, users};
@@ -67,7 +67,7 @@ pub fn create_user(db: &Db, user: &NewOperatorUser) -> Result<Id> {
                 users::updated_at.eq(tx.now),
             ))
             .execute(tx.conn)?;
-        grams::add(tx.conn, "users", [(id, user.name.as_str())])?;
+        tx.index("users", id, None, Some(user.name.clone()));
         let grant_id = Id::new();
         diesel::insert_into(role_grants::table)
             .values((

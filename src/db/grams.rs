@@ -5,7 +5,7 @@
 //! characters are one index lookup, more are an intersection of pairs. Both databases do this alike, and the rows of a
 //! piece stand in the order of the records' ids, so a page needs no sort. Beside them stand the pieces of the name's [`pinyin`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::connection::SimpleConnection;
 use diesel::pg::Pg;
@@ -19,8 +19,8 @@ use crate::types::{Id, sql};
 
 #[derive(Insertable)]
 #[diesel(table_name = name_grams, treat_none_as_default_value = false)]
-struct Row<'a> {
-    resource: &'a str,
+struct Row {
+    resource: &'static str,
     gram: String,
     record_id: Id,
 }
@@ -38,15 +38,38 @@ fn folded(text: &str) -> Vec<char> {
     text.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 
-/// Indexes new records.
-pub fn add<'a>(conn: &mut AnyConnection, resource: &'static str, names: impl IntoIterator<Item = (Id, &'a str)>) -> QueryResult<()> {
-    let rows: Vec<Row<'_>> =
-        names.into_iter().flat_map(|(record_id, name)| of(name).into_iter().map(move |gram| Row { resource, gram, record_id })).collect();
-    match conn {
-        AnyConnection::Pg(c) if rows.len() < 100 => {
-            let (grams, records) = rows.into_iter().map(|row| (row.gram, row.record_id)).unzip();
-            Few { resource, grams, records }.execute(c).map(|_| ())
+/// The name by which a record was found, and the one by which it is to be found; `None` where there is none.
+pub struct Renamed {
+    pub resource: &'static str,
+    pub id: Id,
+    pub before: Option<String>,
+    pub after: Option<String>,
+}
+
+/// Indexes records anew, in the order in which they were written.
+pub fn rename(conn: &mut AnyConnection, records: Vec<Renamed>) -> QueryResult<()> {
+    // Of a record that was written more than once, the first name is the one that is kept and the last the one to keep.
+    let mut names: BTreeMap<(&'static str, Id), (Option<String>, Option<String>)> = BTreeMap::new();
+    for Renamed { resource, id, before, after } in records {
+        names.entry((resource, id)).or_insert((before, None)).1 = after;
+    }
+    let pieces = |name: Option<String>| name.as_deref().map(of).unwrap_or_default();
+    let mut rows = Vec::new();
+    for ((resource, record_id), (before, after)) in names {
+        let (before, after) = (pieces(before), pieces(after));
+        let gone: Vec<&String> = before.difference(&after).collect();
+        if !gone.is_empty() {
+            let kept = name_grams::table.filter(name_grams::resource.eq(resource)).filter(name_grams::record_id.eq(record_id));
+            diesel::delete(kept.filter(name_grams::gram.eq_any(gone))).execute(conn)?;
         }
+        rows.extend(after.into_iter().filter(|gram| !before.contains(gram)).map(|gram| Row { resource, gram, record_id }));
+    }
+    insert(conn, rows)
+}
+
+fn insert(conn: &mut AnyConnection, rows: Vec<Row>) -> QueryResult<()> {
+    match conn {
+        AnyConnection::Pg(c) if !rows.is_empty() && rows.len() < 100 => Few::of(rows).execute(c).map(|_| ()),
         conn => insert_all!(&mut *conn, name_grams::table, rows),
     }
 }
@@ -54,9 +77,21 @@ pub fn add<'a>(conn: &mut AnyConnection, resource: &'static str, names: impl Int
 /// The pieces of a few names as one statement that stays prepared, whatever their number: PostgreSQL took longer to
 /// parse them than to write them.
 struct Few {
-    resource: &'static str,
+    resources: Vec<&'static str>,
     grams: Vec<String>,
     records: Vec<Id>,
+}
+
+impl Few {
+    fn of(rows: Vec<Row>) -> Self {
+        let mut few = Self { resources: Vec::new(), grams: Vec::new(), records: Vec::new() };
+        for Row { resource, gram, record_id } in rows {
+            few.resources.push(resource);
+            few.grams.push(gram);
+            few.records.push(record_id);
+        }
+        few
+    }
 }
 
 impl QueryId for Few {
@@ -68,21 +103,15 @@ impl RunQueryDsl<PgConnection> for Few {}
 
 impl QueryFragment<Pg> for Few {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("INSERT INTO name_grams (resource, gram, record_id) SELECT ");
-        out.push_bind_param::<Text, _>(self.resource)?;
-        out.push_sql(", * FROM unnest(");
+        out.push_sql("INSERT INTO name_grams (resource, gram, record_id) SELECT * FROM unnest(");
+        out.push_bind_param::<Array<Text>, _>(&self.resources)?;
+        out.push_sql(", ");
         out.push_bind_param::<Array<Text>, _>(&self.grams)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<sql::Uuid>, _>(&self.records)?;
         out.push_sql(")");
         Ok(())
     }
-}
-
-/// Indexes one record anew; `None` takes it out.
-pub fn replace(conn: &mut AnyConnection, resource: &'static str, id: Id, name: Option<&str>) -> QueryResult<()> {
-    diesel::delete(name_grams::table.filter(name_grams::resource.eq(resource)).filter(name_grams::record_id.eq(id))).execute(conn)?;
-    add(conn, resource, name.map(|name| (id, name)))
 }
 
 /// How names are cut now. A database that was indexed in an earlier way is indexed anew by [`super::migrations::up`].
@@ -138,7 +167,9 @@ pub fn rebuild(conn: &mut AnyConnection) -> QueryResult<()> {
             let names: Vec<Named> = each!(&mut *conn, c => diesel::sql_query(page).bind::<sql::Uuid, _>(after).load(c))?;
             let Some(last) = names.last() else { break };
             after = last.id;
-            add(conn, resource, names.iter().filter_map(|named| Some((named.id, named.name.as_deref()?))))?;
+            let named = names.iter().filter_map(|named| Some((named.id, of(named.name.as_deref()?))));
+            let rows = named.flat_map(|(record_id, pieces)| pieces.into_iter().map(move |gram| Row { resource, gram, record_id }));
+            insert(conn, rows.collect())?;
         }
     }
     Ok(())

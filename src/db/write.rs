@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use serde_json::Value;
 
 use super::pool::PATIENCE;
-use super::{AnyConnection, Db, Tree, each};
+use super::{AnyConnection, Db, Tree, each, grams};
 use crate::audit;
 use crate::config::SecondApproval;
 use crate::error::{Code, Error, Result};
@@ -75,6 +75,7 @@ pub struct Tx<'a> {
     request_id: &'a str,
     address: Option<IpAddr>,
     events: Vec<audit::Event>,
+    names: Vec<grams::Renamed>,
     /// Where among the events a record was noted that others have changed.
     touched: HashMap<Id, usize>,
     standing_changed: bool,
@@ -149,6 +150,14 @@ impl Tx<'_> {
         &mut self.events[place]
     }
 
+    /// Notes the name by which a record was found and that by which it is to be found; `None` where there is none. The verbs
+    /// do this for the record that they write. Kept with the events: one statement for all names, whatever was written.
+    pub fn index(&mut self, resource: &'static str, id: Id, before: Option<String>, after: Option<String>) {
+        if before != after {
+            self.names.push(grams::Renamed { resource, id, before, after });
+        }
+    }
+
     /// Notes that a record has changed because of what was done to others, once in a transaction and however many these are.
     pub fn touch(&mut self, resource: &'static str, id: Id, organization_id: Option<Id>) {
         if !self.is_touched(id) {
@@ -172,7 +181,7 @@ impl Tx<'_> {
         if self.events.len() >= 2_000 {
             self.flush()?;
         }
-        let noted = self.events.len();
+        let (noted, named) = (self.events.len(), self.names.len());
         each!(&mut *self.conn, c => AnsiTransactionManager::begin_transaction(c))?;
         match work(self) {
             Ok(value) => {
@@ -181,6 +190,7 @@ impl Tx<'_> {
             }
             Err(error) => {
                 self.events.truncate(noted);
+                self.names.truncate(named);
                 if each!(&mut *self.conn, c => AnsiTransactionManager::rollback_transaction(c)).is_err() {
                     // SQLite ends the whole transaction when the disk is full: what came after would be kept, each part by itself.
                     self.is_over = true;
@@ -192,8 +202,8 @@ impl Tx<'_> {
     }
 
     fn flush(&mut self) -> QueryResult<()> {
-        let events = std::mem::take(&mut self.events);
-        audit::append(self.conn, &events)
+        grams::rename(self.conn, std::mem::take(&mut self.names))?;
+        audit::append(self.conn, &std::mem::take(&mut self.events))
     }
 }
 
@@ -399,6 +409,7 @@ fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut
         request_id: &deed.request_id,
         address: deed.address,
         events: Vec::new(),
+        names: Vec::new(),
         touched: HashMap::new(),
         standing_changed: false,
         work_placed: false,

@@ -78,6 +78,9 @@ pub struct Account {
 }
 
 viewed!(Account {
+    fn searched(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
     /// The balance is shown along: entries don't change the version, and an equal balance is an equal view.
     fn shown_version(&self) -> String {
         format!("{}-{}", self.version, self.balance_fen)
@@ -303,7 +306,6 @@ impl Resource for Accounts {
         let now = tx.now;
         let rows: Vec<Row> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, AccountStatus::Active, draft)).collect();
         insert_all!(&mut *tx.conn, t::table, rows)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().map(|account| (account.id, account.name.as_str())))?;
         shown(tx.conn, rows)
     }
 
@@ -343,14 +345,10 @@ impl Resource for Accounts {
         }
         Error::unless_empty(faults)?;
         save!(tx, t, before, &after)?;
-        if before.name != after.name {
-            grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
-        }
         shown(tx.conn, vec![after])?.pop().ok_or_else(Error::not_found)
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

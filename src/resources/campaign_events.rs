@@ -49,7 +49,11 @@ pub struct CampaignEvent {
     pub updated_at: Instant,
 }
 
-viewed!(CampaignEvent);
+viewed!(CampaignEvent {
+    fn searched(&self) -> Option<String> {
+        self.name.clone()
+    }
+});
 
 /// What may be written of a campaign's event.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -198,7 +202,6 @@ impl Resource for CampaignEvents {
         let rows: Vec<CampaignEvent> =
             drafts.into_iter().zip(years).map(|(draft, year)| row(Id::new(), 1, now, now, year, draft)).collect();
         insert_all!(&mut *tx.conn, t::table, rows)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().filter_map(|event| Some((event.id, event.name.as_deref()?))))?;
         Ok(rows)
     }
 
@@ -223,14 +226,10 @@ impl Resource for CampaignEvents {
         let year = years.first().copied().unwrap_or(before.year);
         let after = row(before.id, before.version + 1, before.created_at, tx.now, year, draft);
         save!(tx, t, before, &after)?;
-        if before.name != after.name {
-            grams::replace(tx.conn, Self::NAME, after.id, after.name.as_deref())?;
-        }
         Ok(after)
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

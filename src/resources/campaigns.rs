@@ -47,7 +47,11 @@ pub struct Campaign {
     pub updated_at: Instant,
 }
 
-viewed!(Campaign);
+viewed!(Campaign {
+    fn searched(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+});
 
 /// What may be written of a campaign.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -177,7 +181,6 @@ impl Resource for Campaigns {
         let rows: Result<Vec<Campaign>> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect();
         let rows = rows?;
         insert_all!(&mut *tx.conn, t::table, rows)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().map(|campaign| (campaign.id, campaign.name.as_str())))?;
         Ok(rows)
     }
 
@@ -198,14 +201,10 @@ impl Resource for Campaigns {
         check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft)?;
         save!(tx, t, before, &after)?;
-        if before.name != after.name {
-            grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
-        }
         Ok(after)
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

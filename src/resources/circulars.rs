@@ -101,7 +101,11 @@ pub struct Circular {
     pub updated_at: Instant,
 }
 
-viewed!(Circular);
+viewed!(Circular {
+    fn searched(&self) -> Option<String> {
+        self.title.clone()
+    }
+});
 
 /// What may be written of a circular.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -325,7 +329,6 @@ impl Resource for Circulars {
         let now = tx.now;
         let rows: Vec<Row> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect::<Result<_>>()?;
         insert_all!(&mut *tx.conn, t::table, rows)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().filter_map(|circular| Some((circular.id, circular.title.as_deref()?))))?;
         rows.into_iter().map(|row| view(row, true)).collect()
     }
 
@@ -357,14 +360,10 @@ impl Resource for Circulars {
             (after.facts, after.generated_at) = (was.facts.clone(), was.generated_at);
         }
         save!(tx, t, before, &after)?;
-        if before.title != after.title {
-            grams::replace(tx.conn, Self::NAME, after.id, after.title.as_deref())?;
-        }
         view(after, true)
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

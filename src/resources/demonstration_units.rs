@@ -82,7 +82,11 @@ pub struct DemonstrationUnit {
     pub updated_at: Instant,
 }
 
-viewed!(DemonstrationUnit);
+viewed!(DemonstrationUnit {
+    fn searched(&self) -> Option<String> {
+        self.name.clone()
+    }
+});
 
 /// What may be written of a demonstration unit.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -280,7 +284,6 @@ impl Resource for DemonstrationUnits {
         let rows: Vec<Row> = new.iter().map(|(row, _)| row.clone()).collect();
         insert_all!(&mut *tx.conn, t::table, rows)?;
         dated::begin(tx.conn, new.iter().map(|(row, stage)| (row.id, *stage)))?;
-        grams::add(tx.conn, Self::NAME, rows.iter().filter_map(|unit| Some((unit.id, unit.name.as_deref()?))))?;
         Ok(new.into_iter().map(|(row, stage)| view(row, vec![stage])).collect())
     }
 
@@ -307,9 +310,6 @@ impl Resource for DemonstrationUnits {
         if !before.stages.contains(&new) {
             dated::put(tx.conn, before.id, new)?;
         }
-        if before.name != after.name {
-            grams::replace(tx.conn, Self::NAME, after.id, after.name.as_deref())?;
-        }
         if before.organization_id != after.organization_id {
             assessments::follow(tx, Subject::DemonstrationUnit, after.id, after.organization_id)?;
         }
@@ -318,7 +318,6 @@ impl Resource for DemonstrationUnits {
 
     /// Its dated stages go with it (`ON DELETE CASCADE`).
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

@@ -49,7 +49,11 @@ pub struct Goods {
     pub updated_at: Instant,
 }
 
-viewed!(Goods);
+viewed!(Goods {
+    fn searched(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+});
 
 /// What may be written of goods.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -180,7 +184,6 @@ impl Resource for AllGoods {
         let now = tx.now;
         let rows: Vec<Goods> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, 0, draft)).collect();
         insert_all!(&mut *tx.conn, t::table, rows)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().map(|goods| (goods.id, goods.name.as_str())))?;
         Ok(rows)
     }
 
@@ -200,14 +203,10 @@ impl Resource for AllGoods {
         // A movement in between has made another version, so this stock is written back only where it still holds.
         let after = row(before.id, before.version + 1, before.created_at, tx.now, before.stock, draft);
         save!(tx, t, before, &after)?;
-        if before.name != after.name {
-            grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
-        }
         Ok(after)
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

@@ -29,7 +29,11 @@ pub struct HeroGroup {
     pub updated_at: Instant,
 }
 
-viewed!(HeroGroup);
+viewed!(HeroGroup {
+    fn searched(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+});
 
 /// What may be written of a group.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -112,7 +116,6 @@ impl Resource for HeroGroups {
         let now = tx.now;
         let rows: Vec<HeroGroup> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect();
         insert_all!(&mut *tx.conn, t::table, rows)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().map(|group| (group.id, group.name.as_str())))?;
         Ok(rows)
     }
 
@@ -125,14 +128,10 @@ impl Resource for HeroGroups {
         check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft);
         save!(tx, t, before, &after)?;
-        if before.name != after.name {
-            grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
-        }
         Ok(after)
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

@@ -52,7 +52,11 @@ pub struct MediaItem {
     pub updated_at: Instant,
 }
 
-viewed!(MediaItem);
+viewed!(MediaItem {
+    fn searched(&self) -> Option<String> {
+        self.title.clone()
+    }
+});
 
 /// What may be written of a media item.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -200,7 +204,6 @@ impl Resource for MediaItems {
         let rows: Result<Vec<MediaItem>> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect();
         let rows = rows?;
         insert_all!(&mut *tx.conn, t::table, rows)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().filter_map(|item| Some((item.id, item.title.as_deref()?))))?;
         Ok(rows)
     }
 
@@ -226,14 +229,10 @@ impl Resource for MediaItems {
         if before.organization_id != after.organization_id {
             media_placements::follow(tx, after.id, after.organization_id)?;
         }
-        if before.title != after.title {
-            grams::replace(tx.conn, Self::NAME, after.id, after.title.as_deref())?;
-        }
         Ok(after)
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

@@ -80,6 +80,10 @@ impl Viewed for Organization {
     fn organization_id(&self) -> Option<Id> {
         Some(self.id)
     }
+    /// The bar keeps the end of the name from pairing with the beginning of the short one.
+    fn searched(&self) -> Option<String> {
+        Some(format!("{}|{}", self.name, self.short_name.as_deref().unwrap_or_default()))
+    }
 }
 
 /// What may be written of an organization.
@@ -181,11 +185,6 @@ fn query(scope: &Scope, filter: &OrganizationFilter) -> t::BoxedQuery<'static, A
         query = query.filter(t::division_code.eq(code.clone()));
     }
     query
-}
-
-/// What a search looks into: the bar keeps the end of the one from pairing with the beginning of the other.
-fn searched(organization: &Organization) -> String {
-    format!("{}|{}", organization.name, organization.short_name.as_deref().unwrap_or_default())
 }
 
 /// Any constant will do, as long as every server uses the same.
@@ -368,8 +367,6 @@ impl Resource for Organizations {
             drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, OrganizationStatus::Active, draft)).collect();
         insert_all!(&mut *tx.conn, t::table, rows)?;
         plant(tx.conn, &rows)?;
-        let names: Vec<(Id, String)> = rows.iter().map(|row| (row.id, searched(row))).collect();
-        grams::add(tx.conn, Self::NAME, names.iter().map(|(id, name)| (*id, name.as_str())))?;
         Ok(rows)
     }
 
@@ -398,15 +395,11 @@ impl Resource for Organizations {
         }
         let after = row(before.id, before.version + 1, before.created_at, tx.now, before.status, draft);
         save(tx, before, &after)?;
-        if searched(before) != searched(&after) {
-            grams::replace(tx.conn, Self::NAME, after.id, Some(&searched(&after)))?;
-        }
         Ok(after)
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
         lock_tree(tx.conn)?;
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(closure::table.filter(closure::descendant_id.eq(before.id))).execute(tx.conn)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())

@@ -13,7 +13,8 @@ use validator::Validate;
 
 use super::persons::{self, Person, Persons};
 use super::references::{ForeignKey, Referrer, about_persons};
-use super::{consents, heroes, payee_accounts, rules, volunteers};
+use super::volunteers::Volunteers;
+use super::{consents, heroes, payee_accounts, rules};
 use crate::auth;
 use crate::db::{Any, AnyConnection, Tx, held, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
@@ -240,11 +241,17 @@ fn note(tx: &mut Tx<'_>, action: Action, key: &ForeignKey, referrers: &[Referrer
     }
 }
 
-/// What goes with the records that have moved to these: volunteers are found by their names, and nothing is published
-/// without a consent.
+/// A moved volunteer is found by the name of whom it is about now.
+fn rename_volunteers(tx: &mut Tx<'_>, found: &[(&ForeignKey, Vec<Referrer>)], from: &Person, to: &Person) {
+    let volunteers = found.iter().filter(|(key, _)| key.table == Volunteers::NAME).flat_map(|(_, referrers)| referrers);
+    for volunteer in volunteers {
+        tx.index(Volunteers::NAME, volunteer.id, Some(from.name.clone()), Some(to.name.clone()));
+    }
+}
+
+/// Nothing is published of those whose records have moved without a consent.
 fn settle(tx: &mut Tx<'_>, persons: &[&Person]) -> Result<()> {
     for person in persons {
-        volunteers::renamed(tx, person.id, &person.name)?;
         if !consents::publication_holds(tx, person.id)? {
             heroes::take_back(tx, person.id)?;
         }
@@ -325,6 +332,7 @@ pub fn merge(tx: &mut Tx<'_>, scope: &Scope, before: Person, body: &Value) -> Re
         updated_at: now,
     }];
     insert_all!(&mut *tx.conn, t::table, rows)?;
+    rename_volunteers(tx, &found, &before, &into);
     settle(tx, &[&into])?;
     Ok(Person { merged_into_id: Some(into.id), version: before.version + 1, updated_at: now, ..before })
 }
@@ -375,6 +383,7 @@ fn undo(tx: &mut Tx<'_>, scope: &Scope, before: PersonMerge, _: &Value) -> Resul
     if saved == 0 {
         return Err(stale(before.version + 1));
     }
+    rename_volunteers(tx, &found, &into, &person);
     settle(tx, &[&person, &into])?;
     Ok(PersonMerge { undone_at: Some(now), version: before.version + 1, updated_at: now, ..before })
 }

@@ -33,7 +33,7 @@ use crate::vault::Vault;
 use crate::web::handlers::{deed_of, id_of, respond};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
-use crate::web::verbs::{difference, refusal};
+use crate::web::verbs::{note_changed, refusal};
 use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, body, measured, page, save};
 
 /// Reveals that one user may make in a minute.
@@ -84,6 +84,9 @@ impl Viewed for Person {
     }
     fn person_id(&self) -> Option<Id> {
         Some(self.id)
+    }
+    fn searched(&self) -> Option<String> {
+        Some(self.name.clone())
     }
 }
 
@@ -583,7 +586,6 @@ pub fn register(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<PersonDraft>, at: im
     let rows: Vec<Row> = drafts.into_iter().map(|draft| Row::of(tx, Id::new(), 1, now, draft)).collect::<Result<_>>()?;
     refuse_known(tx, scope, &rows, at)?;
     insert_all!(&mut *tx.conn, t::table, rows)?;
-    grams::add(tx.conn, Persons::NAME, rows.iter().map(|person| (person.id, person.name.as_str())))?;
     Ok(rows.iter().map(Row::view).collect())
 }
 
@@ -613,8 +615,7 @@ pub fn rewrite(tx: &mut Tx<'_>, scope: &Scope, id: Id, part: PersonPart) -> Resu
         ));
     }
     let after = Persons::update(tx, scope, &before, wanted)?;
-    let changes = difference(&before, &after)?;
-    tx.audit(Action::Update.code(), Persons::NAME, Some(id), Some(after.organization_id), Some(&changes)).about(Some(id));
+    note_changed::<Persons>(tx, &before, &after)?;
     Ok(after)
 }
 
@@ -722,8 +723,7 @@ impl Resource for Persons {
         refuse_known(tx, scope, std::slice::from_ref(&after), |_| String::new())?;
         save!(tx, t, before, &after)?;
         if before.name != after.name {
-            grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
-            volunteers::renamed(tx, after.id, &after.name)?;
+            volunteers::renamed(tx, after.id, &before.name, &after.name)?;
         }
         Ok(after.view())
     }
@@ -734,7 +734,6 @@ impl Resource for Persons {
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

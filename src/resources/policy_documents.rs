@@ -57,7 +57,11 @@ pub struct PolicyDocument {
     pub updated_at: Instant,
 }
 
-viewed!(PolicyDocument);
+viewed!(PolicyDocument {
+    fn searched(&self) -> Option<String> {
+        Some(self.title.clone())
+    }
+});
 
 /// What may be written of a document, while it is in force.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -233,7 +237,6 @@ impl Resource for PolicyDocuments {
         let now = tx.now;
         let rows: Vec<PolicyDocument> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect();
         insert_all!(&mut *tx.conn, t::table, rows).map_err(once)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().map(|document| (document.id, document.title.as_str())))?;
         Ok(rows)
     }
 
@@ -256,14 +259,10 @@ impl Resource for PolicyDocuments {
         if diesel::update(at_its_version).set(&after).execute(tx.conn).map_err(once)? == 0 {
             return Err(stale(before.version + 1));
         }
-        if before.title != after.title {
-            grams::replace(tx.conn, Self::NAME, after.id, Some(&after.title))?;
-        }
         Ok(after)
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

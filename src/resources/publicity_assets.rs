@@ -145,7 +145,11 @@ pub struct PublicityAsset {
     pub updated_at: Instant,
 }
 
-viewed!(PublicityAsset);
+viewed!(PublicityAsset {
+    fn searched(&self) -> Option<String> {
+        self.name.clone()
+    }
+});
 
 /// What may be written of a publicity asset.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -450,7 +454,6 @@ impl Resource for PublicityAssets {
         let rows: Vec<Row> = new.iter().map(|(row, _)| row.clone()).collect();
         insert_all!(&mut *tx.conn, t::table, rows)?;
         dated::begin(tx.conn, new.iter().map(|(row, stage)| (row.id, *stage)))?;
-        grams::add(tx.conn, Self::NAME, rows.iter().filter_map(|asset| Some((asset.id, asset.name.as_deref()?))))?;
         Ok(new.into_iter().map(|(row, stage)| view(row, vec![stage])).collect())
     }
 
@@ -495,15 +498,11 @@ impl Resource for PublicityAssets {
         if !before.stages.contains(&new) {
             dated::put(tx.conn, before.id, new)?;
         }
-        if before.name != after.name {
-            grams::replace(tx.conn, Self::NAME, after.id, after.name.as_deref())?;
-        }
         Ok(view(after, with(&before.stages, new)))
     }
 
     /// Its dated stages go with it (`ON DELETE CASCADE`).
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

@@ -96,7 +96,11 @@ pub struct ReturnForm {
     pub updated_at: Instant,
 }
 
-viewed!(ReturnForm);
+viewed!(ReturnForm {
+    fn searched(&self) -> Option<String> {
+        Some(self.title.clone())
+    }
+});
 
 impl ReturnForm {
     /// What its figures count, in their order. One that the catalogue no longer has is left out: it can't be computed.
@@ -340,7 +344,6 @@ impl Resource for ReturnForms {
             .map(|draft| row(Id::new(), numbers.next(draft.organization_id, &draft.key), 1, now, now, draft))
             .collect::<Result<_>>()?;
         insert_all!(&mut *tx.conn, t::table, rows).map_err(versions::one_draft::<Self>)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().map(|form| (form.id, form.title.as_str())))?;
         shown(tx.conn, rows)
     }
 
@@ -365,9 +368,6 @@ impl Resource for ReturnForms {
         versions::stays::<Self>((before.organization_id, &before.key), (draft.organization_id, &draft.key))?;
         let after = row(before.id, before.number, before.version + 1, before.created_at, tx.now, draft)?;
         save!(tx, t, before, &after)?;
-        if before.title != after.title {
-            grams::replace(tx.conn, Self::NAME, after.id, Some(&after.title))?;
-        }
         Self::find(tx.conn, scope, before.id)
     }
 

@@ -126,7 +126,11 @@ pub struct Standard {
     pub updated_at: Instant,
 }
 
-viewed!(Standard);
+viewed!(Standard {
+    fn searched(&self) -> Option<String> {
+        Some(self.title.clone())
+    }
+});
 
 /// What may be written of a standard, while it is a draft.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -354,7 +358,6 @@ impl Resource for Standards {
             .map(|draft| row(Id::new(), numbers.next(draft.organization_id, &draft.key), 1, now, now, draft))
             .collect::<Result<_>>()?;
         insert_all!(&mut *tx.conn, t::table, rows).map_err(versions::one_draft::<Self>)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().map(|standard| (standard.id, standard.title.as_str())))?;
         shown(tx.conn, rows)
     }
 
@@ -377,9 +380,6 @@ impl Resource for Standards {
         versions::stays::<Self>((before.organization_id, &before.key), (draft.organization_id, &draft.key))?;
         let after = row(before.id, before.number, before.version + 1, before.created_at, tx.now, draft)?;
         save!(tx, t, before, &after)?;
-        if before.title != after.title {
-            grams::replace(tx.conn, Self::NAME, after.id, Some(&after.title))?;
-        }
         Self::find(tx.conn, scope, before.id)
     }
 

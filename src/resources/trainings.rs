@@ -65,7 +65,11 @@ pub struct Training {
     pub updated_at: Instant,
 }
 
-viewed!(Training);
+viewed!(Training {
+    fn searched(&self) -> Option<String> {
+        Some(self.topic.clone())
+    }
+});
 
 /// What may be written of a training.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -218,7 +222,6 @@ impl Resource for Trainings {
         let now = tx.now;
         let rows: Vec<Training> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect::<Result<_>>()?;
         insert_all!(&mut *tx.conn, t::table, rows)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().map(|training| (training.id, training.topic.as_str())))?;
         Ok(rows)
     }
 
@@ -243,9 +246,6 @@ impl Resource for Trainings {
         check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft)?;
         save!(tx, t, before, &after)?;
-        if before.topic != after.topic {
-            grams::replace(tx.conn, Self::NAME, after.id, Some(&after.topic))?;
-        }
         if before.organization_id != after.organization_id {
             training_attendances::follow(tx, after.id, after.organization_id)?;
         }
@@ -253,7 +253,6 @@ impl Resource for Trainings {
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

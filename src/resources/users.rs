@@ -53,6 +53,9 @@ pub struct User {
 }
 
 impl Viewed for User {
+    fn searched(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
     fn id(&self) -> Id {
         self.id
     }
@@ -367,7 +370,6 @@ impl Resource for Users {
         for chunk in rows.chunks(500) {
             each!(&mut *tx.conn, c => diesel::insert_into(t::table).values(chunk).execute(c))?;
         }
-        grams::add(tx.conn, Self::NAME, rows.iter().map(|row| (row.view.id, row.view.name.as_str())))?;
         Ok(rows.into_iter().map(|row| row.view).collect())
     }
 
@@ -415,15 +417,11 @@ impl Resource for Users {
             ..before.clone()
         };
         let after = save(tx, before, after)?;
-        if before.name != after.name {
-            grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
-        }
         Ok(after)
     }
 
     fn delete(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View) -> Result<()> {
         begin(tx, scope, before)?;
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         notifications::forget(tx, before.id)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())

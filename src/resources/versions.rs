@@ -8,6 +8,7 @@ use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Action, Scope};
 use crate::types::{Id, TextEnum, text_enum};
 use crate::web::resource::{Run, Step};
+use crate::web::verbs::note_created;
 use crate::web::{Resource, Viewed};
 
 text_enum! {
@@ -69,7 +70,7 @@ macro_rules! versioned {
                 if diesel::delete(at_its_version).execute(tx.conn)? == 0 {
                     return Err($crate::web::verbs::stale(draft.version + 1));
                 }
-                Ok($crate::db::grams::replace(tx.conn, Self::NAME, draft.id, None)?)
+                Ok(())
             }
 
             fn anew(mut draft: Self::Draft) -> Self::Draft {
@@ -161,7 +162,6 @@ fn retire<R: Versioned>(tx: &mut Tx<'_>, scope: &Scope, before: R::View, _: &Val
 fn revise<R: Versioned>(tx: &mut Tx<'_>, scope: &Scope, before: R::View, _: &Value) -> Result<R::View> {
     let draft = R::anew(R::draft(tx, &before)?);
     let next = R::insert(tx, scope, vec![draft])?.pop().ok_or_else(|| Error::internal("an insert returned nothing"))?;
-    let detail = serde_json::to_value(&next).map_err(Error::internal)?;
-    tx.audit(Action::Create.code(), R::NAME, Some(next.id()), next.organization_id(), Some(&detail));
+    note_created::<R>(tx, &next)?;
     Ok(next)
 }

@@ -72,7 +72,11 @@ pub struct VolunteerTeam {
     pub updated_at: Instant,
 }
 
-viewed!(VolunteerTeam);
+viewed!(VolunteerTeam {
+    fn searched(&self) -> Option<String> {
+        self.name.clone()
+    }
+});
 
 /// The team that another record is about, as that record shows it.
 #[derive(Debug, Clone, Queryable, Selectable, Serialize, ToSchema)]
@@ -231,7 +235,6 @@ impl Resource for VolunteerTeams {
         let now = tx.now;
         let rows: Vec<VolunteerTeam> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect();
         insert_all!(&mut *tx.conn, t::table, rows)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().filter_map(|team| Some((team.id, team.name.as_deref()?))))?;
         Ok(rows)
     }
 
@@ -260,9 +263,6 @@ impl Resource for VolunteerTeams {
         }
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft);
         save!(tx, t, before, &after)?;
-        if before.name != after.name {
-            grams::replace(tx.conn, Self::NAME, after.id, after.name.as_deref())?;
-        }
         if before.organization_id != after.organization_id {
             memberships::follow(tx, after.id, after.organization_id)?;
             assessments::follow(tx, Subject::VolunteerTeam, after.id, after.organization_id)?;
@@ -271,7 +271,6 @@ impl Resource for VolunteerTeams {
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

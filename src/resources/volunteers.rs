@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use super::persons::{self, PersonBrief, PersonPart};
+use super::persons::{self, PersonBrief, PersonPart, Persons};
 use super::rules;
 use crate::db::{Any, AnyConnection, Part, Subset, Tx, grams, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
-use crate::policy::{Action, Area, OrganizationLevel, Scope};
+use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{persons as p, volunteers as t};
-use crate::types::{DatePrecision, Id, Instant, TextEnum, code_or_new, text_enum};
-use crate::web::verbs::refusal;
+use crate::types::{DatePrecision, Id, Instant, code_or_new, text_enum};
+use crate::web::verbs::{note_created, refusal};
 use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
 text_enum! {
@@ -76,6 +76,9 @@ viewed!(Volunteer {
     }
     fn person_id(&self) -> Option<Id> {
         Some(self.person_id)
+    }
+    fn searched(&self) -> Option<String> {
+        Some(self.person.name.clone())
     }
 });
 
@@ -300,10 +303,10 @@ fn refuse_volunteers(tx: &mut Tx<'_>, scope: &Scope, people: &[Option<PersonBrie
 }
 
 /// A person has another name: so has the volunteer that they are.
-pub fn renamed(tx: &mut Tx<'_>, person_id: Id, name: &str) -> Result<()> {
+pub fn renamed(tx: &mut Tx<'_>, person_id: Id, before: &str, after: &str) -> Result<()> {
     let volunteer: Option<Id> = t::table.filter(t::person_id.eq(person_id)).select(t::id).first(tx.conn).optional()?;
     if let Some(id) = volunteer {
-        grams::replace(tx.conn, Volunteers::NAME, id, Some(name))?;
+        tx.index(Volunteers::NAME, id, Some(before.to_owned()), Some(after.to_owned()));
     }
     Ok(())
 }
@@ -333,9 +336,7 @@ impl Resource for Volunteers {
             .unzip();
         let registered = persons::register(tx, scope, new, |n| format!("/{}/person", places[n]))?;
         for (place, person) in places.iter().zip(registered) {
-            let detail = serde_json::to_value(&person).map_err(Error::internal)?;
-            tx.audit(Action::Create.code(), persons::Persons::NAME, Some(person.id), Some(person.organization_id), Some(&detail))
-                .about(Some(person.id));
+            note_created::<Persons>(tx, &person)?;
             people[*place] = Some(person.into());
         }
         let now = tx.now;
@@ -345,7 +346,6 @@ impl Resource for Volunteers {
             .map(|(draft, person)| row(Id::new(), 1, now, now, draft, person))
             .collect();
         insert_all!(&mut *tx.conn, t::table, rows)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().map(|volunteer| (volunteer.id, volunteer.person.name.as_str())))?;
         Ok(rows)
     }
 
@@ -385,7 +385,6 @@ impl Resource for Volunteers {
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

@@ -70,7 +70,11 @@ pub struct WelfareBatch {
     pub updated_at: Instant,
 }
 
-viewed!(WelfareBatch);
+viewed!(WelfareBatch {
+    fn searched(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+});
 
 /// What may be written of a batch.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -326,7 +330,6 @@ impl Resource for WelfareBatches {
         let now = tx.now;
         let rows: Vec<Row> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect::<Result<_>>()?;
         insert_all!(&mut *tx.conn, t::table, rows)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().map(|batch| (batch.id, batch.name.as_str())))?;
         shown(tx.conn, rows)
     }
 
@@ -350,9 +353,6 @@ impl Resource for WelfareBatches {
         check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft)?;
         save!(tx, t, before, &after)?;
-        if before.name != after.name {
-            grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
-        }
         // The version stood, so the disbursements are those that `before` counted.
         let held: i64 = before.totals.by_state.values().sum();
         let mut faults = Vec::new();
@@ -376,7 +376,6 @@ impl Resource for WelfareBatches {
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

@@ -62,7 +62,11 @@ pub struct WelfareProgramme {
     pub updated_at: Instant,
 }
 
-viewed!(WelfareProgramme);
+viewed!(WelfareProgramme {
+    fn searched(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+});
 
 /// What may be written of a welfare programme.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -200,7 +204,6 @@ impl Resource for WelfareProgrammes {
         let now = tx.now;
         let rows: Vec<WelfareProgramme> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect();
         insert_all!(&mut *tx.conn, t::table, rows)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().map(|programme| (programme.id, programme.name.as_str())))?;
         Ok(rows)
     }
 
@@ -238,14 +241,10 @@ impl Resource for WelfareProgrammes {
         if before.organization_id != after.organization_id {
             eligibility_rules::follow(tx, after.id, after.organization_id)?;
         }
-        if before.name != after.name {
-            grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
-        }
         Ok(after)
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

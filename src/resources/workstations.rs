@@ -67,7 +67,11 @@ pub struct Workstation {
     pub updated_at: Instant,
 }
 
-viewed!(Workstation);
+viewed!(Workstation {
+    fn searched(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+});
 
 /// What may be written of a workstation.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema, Validate)]
@@ -215,7 +219,6 @@ impl Resource for Workstations {
         let now = tx.now;
         let rows: Vec<Workstation> = drafts.into_iter().map(|draft| row(Id::new(), 1, now, now, draft)).collect();
         insert_all!(&mut *tx.conn, t::table, rows)?;
-        grams::add(tx.conn, Self::NAME, rows.iter().map(|station| (station.id, station.name.as_str())))?;
         Ok(rows)
     }
 
@@ -241,9 +244,6 @@ impl Resource for Workstations {
         check_references(tx, scope, std::slice::from_ref(&draft), |_, field| format!("/{field}"))?;
         let after = row(before.id, before.version + 1, before.created_at, tx.now, draft);
         save!(tx, t, before, &after)?;
-        if before.name != after.name {
-            grams::replace(tx.conn, Self::NAME, after.id, Some(&after.name))?;
-        }
         if before.organization_id != after.organization_id {
             appointments::follow(tx, after.id, after.organization_id)?;
             assessments::follow(tx, Subject::Workstation, after.id, after.organization_id)?;
@@ -252,7 +252,6 @@ impl Resource for Workstations {
     }
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        grams::replace(tx.conn, Self::NAME, before.id, None)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         Ok(())
     }

@@ -110,6 +110,10 @@ pub trait Viewed {
     fn person_id(&self) -> Option<Id> {
         None
     }
+    /// The name by which its list's `q` finds it.
+    fn searched(&self) -> Option<String> {
+        None
+    }
 }
 
 /// [`Viewed`] of a view with `id`, `code`, `version` and `organization_id` of its own; what else it tells follows in braces.

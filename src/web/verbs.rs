@@ -193,17 +193,10 @@ impl<R: Resource> Of<R> {
         }
         let mut kept = serde_json::to_value(answer).map_err(Error::internal)?;
         match kept.get_mut("items").and_then(Value::as_array_mut) {
-            Some(items) => items.iter_mut().for_each(Self::forget),
-            None => Self::forget(&mut kept),
+            Some(items) => items.iter_mut().for_each(forget::<R>),
+            None => forget::<R>(&mut kept),
         }
         Ok((body, Some(serde_json::to_vec(&kept).map_err(Error::internal)?)))
-    }
-
-    /// Leaves out of a record, or of what has changed of it, what is told once.
-    fn forget(value: &mut Value) {
-        if let Some(member) = R::TOLD_ONCE.and_then(|name| value.get_mut(name)) {
-            *member = Value::Null;
-        }
     }
 
     /// Nothing may be done to a record of those above.
@@ -241,9 +234,7 @@ impl<R: Resource> Of<R> {
     fn insert(&self, tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<R::Draft>) -> Result<Vec<R::View>> {
         let views = R::insert(tx, scope, drafts)?;
         for view in &views {
-            let mut detail = serde_json::to_value(view).map_err(Error::internal)?;
-            Self::forget(&mut detail);
-            tx.audit(Action::Create.code(), R::NAME, Some(view.id()), view.organization_id(), Some(&detail)).about(view.person_id());
+            note_created::<R>(tx, view)?;
         }
         Ok(views)
     }
@@ -273,10 +264,33 @@ impl<R: Resource> Of<R> {
 
     fn update(&self, tx: &mut Tx<'_>, scope: &Scope, before: &R::View, draft: R::Draft) -> Result<R::View> {
         let after = R::update(tx, scope, before, draft)?;
-        let mut changes = difference(before, &after)?;
-        Self::forget(&mut changes);
-        tx.audit(Action::Update.code(), R::NAME, Some(after.id()), after.organization_id(), Some(&changes)).about(after.person_id());
+        note_changed::<R>(tx, before, &after)?;
         Ok(after)
+    }
+}
+
+/// What goes with a new record: its event in the audit log, and its name in the index.
+pub fn note_created<R: Resource>(tx: &mut Tx<'_>, view: &R::View) -> Result<()> {
+    let mut detail = serde_json::to_value(view).map_err(Error::internal)?;
+    forget::<R>(&mut detail);
+    tx.audit(Action::Create.code(), R::NAME, Some(view.id()), view.organization_id(), Some(&detail)).about(view.person_id());
+    tx.index(R::NAME, view.id(), None, view.searched());
+    Ok(())
+}
+
+/// What goes with a record that was written over.
+pub fn note_changed<R: Resource>(tx: &mut Tx<'_>, before: &R::View, after: &R::View) -> Result<()> {
+    let mut changes = difference(before, after)?;
+    forget::<R>(&mut changes);
+    tx.audit(Action::Update.code(), R::NAME, Some(after.id()), after.organization_id(), Some(&changes)).about(after.person_id());
+    tx.index(R::NAME, after.id(), before.searched(), after.searched());
+    Ok(())
+}
+
+/// Leaves out of a record, or of what has changed of it, what is told once.
+fn forget<R: Resource>(value: &mut Value) {
+    if let Some(member) = R::TOLD_ONCE.and_then(|name| value.get_mut(name)) {
+        *member = Value::Null;
     }
 }
 
@@ -562,6 +576,7 @@ impl<R: Resource> Verbs for Of<R> {
         R::delete(tx, scope, &before)?;
         let detail = serde_json::to_value(&before).map_err(Error::internal)?;
         tx.audit(Action::Delete.code(), R::NAME, Some(id), before.organization_id(), Some(&detail)).about(before.person_id());
+        tx.index(R::NAME, id, before.searched(), None);
         Ok(())
     }
 
@@ -584,7 +599,7 @@ impl<R: Resource> Verbs for Of<R> {
         let earlier = serde_json::to_value(&before).map_err(Error::internal)?;
         let after = (step.run)(tx, scope, before, body)?;
         let mut changes = difference(&earlier, &after)?;
-        Self::forget(&mut changes);
+        forget::<R>(&mut changes);
         tx.audit(action.code(), R::NAME, Some(id), after.organization_id(), Some(&changes)).about(after.person_id());
         self.show(actor, &after)
     }

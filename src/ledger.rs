@@ -296,14 +296,15 @@ pub fn standing_for(conn: &mut AnyConnection, sources: &[Source]) -> Result<Hash
     Ok(found)
 }
 
+/// The refusal to let one person post and undo.
+pub fn posted_by_you() -> Error {
+    Error::because(Code::Forbidden, "这笔账由您过账或支付，须由另一人冲销", "you posted or paid this, so somebody else has to reverse it")
+}
+
 /// Undoes a transaction by its opposite. Who posted it doesn't undo it.
 pub fn reverse(tx: &mut Tx<'_>, posted: &Posted, source: Source, on: NaiveDate, reason: &str) -> Result<Id> {
     if tx.actor()? == posted.posted_by {
-        return Err(Error::because(
-            Code::Forbidden,
-            "这笔账由您过账或支付，须由另一人冲销",
-            "you posted or paid this, so somebody else has to reverse it",
-        ));
+        return Err(posted_by_you());
     }
     let legs: Vec<(Id, i64)> = ledger_entries::table
         .filter(ledger_entries::transaction_id.eq(posted.id))

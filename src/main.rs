@@ -143,7 +143,8 @@ fn run(command: Command) -> Result<(), String> {
             let persons::Resealed { seen, resealed, dated, doubles } = persons::reseal(&service.db).map_err(told)?;
             let mut out = std::io::stdout();
             writeln!(out, "resealed {resealed} of {seen} persons").map_err(|e| e.to_string())?;
-            let others: [(&str, fn(&Db) -> yiyong::error::Result<Resealed>); 7] = [
+            type Reseal = fn(&Db) -> Result<Resealed, Error>;
+            let others: [(&str, Reseal); 7] = [
                 ("payee accounts", payee_accounts::reseal),
                 ("webhooks", webhooks::reseal),
                 ("bindings to WeChat", bindings::reseal),

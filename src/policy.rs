@@ -11,6 +11,7 @@
 //! (`YIYONG_FULL_EXPORTS_AN_HOUR`), and are told of those persons alone who are in reach of that. An account number stands whole in no
 //! list: [`Action::Export`] is the file for the bank, which finance alone may write.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -331,6 +332,33 @@ impl Actor {
             "您的账号没有关联人员记录；请由协会管理员关联",
             "your account is linked to no person; an organization administrator can link it",
         )
+    }
+
+    /// Of actions in organizations those that are out of reach, for who reads a city and writes in one of its counties.
+    pub fn lacks(
+        &self,
+        conn: &mut AnyConnection,
+        area: Area,
+        asked: impl IntoIterator<Item = (Action, Id)>,
+    ) -> Result<HashSet<(Action, Id)>> {
+        let mut organizations: HashMap<Action, Vec<Id>> = HashMap::new();
+        asked.into_iter().for_each(|(action, id)| organizations.entry(action).or_default().push(id));
+        let mut lacking = HashSet::new();
+        for (action, ids) in organizations {
+            let beyond = match self.may(area, action) {
+                Ok(scope) => scope.lacks(conn, ids)?,
+                Err(_) => ids,
+            };
+            lacking.extend(beyond.into_iter().map(|id| (action, id)));
+        }
+        Ok(lacking)
+    }
+
+    /// Whether all that they may do they may do in the same part of the tree, or to what is their own.
+    pub fn is_of_one_place(&self) -> bool {
+        let mut places = self.grants.iter().filter(|grant| !grant.role.is_of_own()).map(|grant| grant.organization_id);
+        let first = places.next();
+        places.all(|place| Some(place) == first)
     }
 
     /// Whether the table allows it anywhere: asked for each record of a list.

@@ -5,6 +5,7 @@
 //! characters are one index lookup, more are an intersection of pairs. Both databases do this alike, and the rows of a
 //! piece stand in the order of the records' ids, so a page needs no sort. Beside them stand the pieces of the name's [`pinyin`].
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::connection::SimpleConnection;
@@ -49,13 +50,18 @@ pub struct Renamed {
 /// Indexes records anew, in the order in which they were written.
 pub fn rename(conn: &mut AnyConnection, records: Vec<Renamed>) -> QueryResult<()> {
     // Of a record that was written more than once, the first name is the one that is kept and the last the one to keep.
-    let mut names: BTreeMap<(&'static str, Id), (Option<String>, Option<String>)> = BTreeMap::new();
-    for Renamed { resource, id, before, after } in records {
-        names.entry((resource, id)).or_insert((before, None)).1 = after;
+    let mut ends: BTreeMap<(&'static str, Id), Renamed> = BTreeMap::new();
+    for record in records {
+        match ends.entry((record.resource, record.id)) {
+            Entry::Vacant(place) => {
+                place.insert(record);
+            }
+            Entry::Occupied(mut known) => known.get_mut().after = record.after,
+        }
     }
     let pieces = |name: Option<String>| name.as_deref().map(of).unwrap_or_default();
     let mut rows = Vec::new();
-    for ((resource, record_id), (before, after)) in names {
+    for Renamed { resource, id: record_id, before, after } in ends.into_values() {
         let (before, after) = (pieces(before), pieces(after));
         let gone: Vec<&String> = before.difference(&after).collect();
         if !gone.is_empty() {

@@ -24,8 +24,8 @@ use super::standards::{self, Standard, Subject};
 use super::versions::VersionState;
 use crate::attachments;
 use crate::db::{Any, AnyConnection, Part, Subset, Tx, insert_all};
-use crate::error::{Error, Fault, Result, Says};
-use crate::policy::{Action, Area, OrganizationLevel, Scope};
+use crate::error::{Code, Error, Fault, Result, Says};
+use crate::policy::{Action, Actor, Area, OrganizationLevel, Scope};
 use crate::schema::{assessments as t, demonstration_units, organization_closure as closure, volunteer_teams, workstations};
 use crate::types::{Id, Instant, TextEnum, code_or_new, text_enum};
 use crate::web::resource::Step;
@@ -518,5 +518,21 @@ impl Resource for Assessments {
             AssessmentState::Accepted => vec![Action::Withdraw],
             AssessmentState::Withdrawn => Vec::new(),
         }
+    }
+
+    /// Who accepts an assessment has not written it.
+    fn objections(conn: &mut AnyConnection, actor: &Actor, asked: &[(&Self::View, Action)]) -> Result<Vec<Option<Error>>> {
+        let wrote = rules::wrote::<Self>(conn, actor, asked, &[Action::Accept])?;
+        let objection = |view: &Assessment, action| {
+            let own = view.prepared_by == actor.id || view.submitted_by == Some(actor.id) || wrote.contains(&view.id);
+            (action == Action::Accept && own).then(|| {
+                Error::because(
+                    Code::Forbidden,
+                    format!("评定 {} 由您编制或提交，须由另一人审核", view.code),
+                    format!("you wrote or submitted the assessment {}, so somebody else has to accept it", view.code),
+                )
+            })
+        };
+        Ok(asked.iter().map(|(view, action)| objection(view, *action)).collect())
     }
 }

@@ -4,7 +4,7 @@
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
@@ -12,15 +12,15 @@ use super::persons::{self, PersonBrief};
 use super::rules::ReasonBody;
 use crate::auth::Caller;
 use crate::db::reseal::{self, Resealed};
-use crate::db::{Any, AnyConnection, Db, Reply, Tx, grams, held};
+use crate::db::{Any, AnyConnection, Db, Tx, grams, held};
 use crate::error::{Code, Error, Result};
-use crate::policy::{Action, Area, OrganizationLevel, Scope};
-use crate::schema::{contact_changes as t, persons as p, users};
+use crate::policy::{Action, Actor, Area, OrganizationLevel, Scope};
+use crate::schema::{contact_changes as t, persons as p};
 use crate::types::{Id, Instant, TextEnum, mask_phone, new_code, normalize_phone, text_enum};
 use crate::web::handlers::{deed_of, no_parameters, respond};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
-use crate::web::verbs::{refusal, step_body};
+use crate::web::verbs::{created, refusal, step_body};
 use crate::web::{Measure, Measured, Reference, Resource, body, measured, read_only, reads, save, viewed};
 use crate::wechat::{WeChat, text};
 
@@ -159,20 +159,7 @@ pub async fn ask(
             let detail = serde_json::to_value(&change).map_err(Error::internal)?;
             let (id, organization_id) = (Some(change.id), Some(change.organization_id));
             tx.audit(Action::Create.code(), ContactChanges::NAME, id, organization_id, Some(&detail)).about(Some(person_id));
-            let mut shown = detail;
-            let allowed = |action: &Action| actor.can(Area::People, *action);
-            shown["allowed_actions"] =
-                json!(ContactChanges::offers(&change).into_iter().filter(allowed).map(TextEnum::code).collect::<Vec<_>>());
-            let location = format!("/api/v1/contact-changes/{}", change.id);
-            let etag = format!("\"{}\"", crate::web::Viewed::shown_version(&change));
-            Ok(Reply {
-                status: 201,
-                location: Some(location),
-                etag: Some(etag),
-                body: shown.to_string().into_bytes(),
-                kept: None,
-                replayed: false,
-            })
+            created::<ContactChanges>(tx, &actor, &change)
         })
         .await?;
     Ok(respond(reply))
@@ -266,23 +253,25 @@ fn reseal_after(tx: &mut Tx<'_>, after: Option<Id>) -> Result<(Resealed, Option<
     Ok((Resealed { seen, resealed }, last))
 }
 
-/// Nobody reviews what they have asked for, or what is their own.
-fn by_another(tx: &mut Tx<'_>, before: &ContactChange) -> Result<Id> {
-    let actor = tx.actor()?;
-    let is: Option<Id> = users::table.find(actor).select(users::person_id).first(tx.conn)?;
-    if actor == before.requested_by || is == Some(before.person_id) {
-        return Err(Error::because(
+/// Nobody reviews what they have asked for, or what is their own; and nobody else takes it back.
+fn objection(actor: &Actor, change: &ContactChange, action: Action) -> Option<Error> {
+    let asked = actor.id == change.requested_by;
+    match action {
+        Action::Approve | Action::Reject if asked || actor.person_id == Some(change.person_id) => Some(Error::because(
             Code::Forbidden,
             "不能审核自己的变更申请，请由他人办理",
             "nobody reviews a change of their own; ask somebody else",
-        ));
+        )),
+        Action::Cancel if !asked => {
+            Some(Error::because(Code::Forbidden, "只有申请人可以取消；请审核", "only who asked may cancel; approve or reject it"))
+        }
+        _ => None,
     }
-    Ok(actor)
 }
 
 /// `approve`: the person's record is changed with it.
 fn approve(tx: &mut Tx<'_>, scope: &Scope, before: ContactChange, _: &Value) -> Result<ContactChange> {
-    let actor = by_another(tx, &before)?;
+    let actor = tx.actor()?;
     let sealed: Option<Vec<u8>> = t::table.find(before.id).select(t::phone_sealed).first(tx.conn)?;
     let phone = tx.vault.open(ContactChanges::NAME, "phone", before.id, &sealed.unwrap_or_default())?;
     let mut part = persons::part(tx, &before.person)?;
@@ -295,16 +284,13 @@ fn approve(tx: &mut Tx<'_>, scope: &Scope, before: ContactChange, _: &Value) -> 
 /// `reject`: the record stays as it is.
 fn reject(tx: &mut Tx<'_>, _: &Scope, before: ContactChange, body: &Value) -> Result<ContactChange> {
     let ReasonBody { reason } = step_body(body)?;
-    let actor = by_another(tx, &before)?;
+    let actor = tx.actor()?;
     let reason = Some(reason.trim().to_owned());
     save(tx, &before, ContactChange { state: ContactChangeState::Rejected, decided_by: Some(actor), reason, ..before.clone() })
 }
 
 /// `cancel`: by who asked.
 fn cancel(tx: &mut Tx<'_>, _: &Scope, before: ContactChange, _: &Value) -> Result<ContactChange> {
-    if tx.actor()? != before.requested_by {
-        return Err(Error::because(Code::Forbidden, "只有申请人可以取消；请审核", "only who asked may cancel; approve or reject it"));
-    }
     save(tx, &before, ContactChange { state: ContactChangeState::Cancelled, ..before.clone() })
 }
 
@@ -348,5 +334,9 @@ impl Resource for ContactChanges {
 
     fn offers(view: &Self::View) -> Vec<Action> {
         if view.state == ContactChangeState::Requested { vec![Action::Approve, Action::Reject, Action::Cancel] } else { Vec::new() }
+    }
+
+    fn objections(_: &mut AnyConnection, actor: &Actor, asked: &[(&Self::View, Action)]) -> Result<Vec<Option<Error>>> {
+        Ok(asked.iter().map(|(change, action)| objection(actor, change, *action)).collect())
     }
 }

@@ -27,7 +27,7 @@ use super::welfare_batches;
 use super::welfare_programmes::{self, BenefitForm, ProgrammeKind};
 use crate::db::{Any, AnyConnection, Part, Subset, Tx, insert_all};
 use crate::error::{Error, Fault, Result, Says};
-use crate::policy::{Action, Area, OrganizationLevel, Scope};
+use crate::policy::{Action, Actor, Area, OrganizationLevel, Scope};
 use crate::schema::{disbursements as t, insurance_policies, organization_closure};
 use crate::types::{DatePrecision, Id, Instant, Precision, TextEnum, code_or_new, text_enum};
 use crate::web::resource::{Step, sum_of};
@@ -684,6 +684,17 @@ impl Resource for Disbursements {
 
     fn offers(view: &Self::View) -> Vec<Action> {
         states::offered(view.state, view.form)
+    }
+
+    /// Preparing, approving and paying take three hands.
+    fn objections(conn: &mut AnyConnection, actor: &Actor, asked: &[(&Self::View, Action)]) -> Result<Vec<Option<Error>>> {
+        let wrote = rules::wrote::<Self>(conn, actor, asked, &steps::OF_ANOTHER)?;
+        let objection = |view: &Disbursement, action| {
+            let prepared = steps::OF_ANOTHER.contains(&action) && wrote.contains(&view.id);
+            let hand = states::earlier_hand(action, actor.id, view.hands()).or(prepared.then_some(states::Hand::Prepared))?;
+            Some(states::needs_another_person(action, hand, std::slice::from_ref(&view.code)))
+        };
+        Ok(asked.iter().map(|(view, action)| objection(view, *action)).collect())
     }
 }
 

@@ -18,10 +18,10 @@ use validator::Validate;
 use super::rules;
 use crate::db::{Any, AnyConnection, Part, Subset, Tx, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
-use crate::policy::{Action, Area, OrganizationLevel, Scope};
+use crate::policy::{Action, Actor, Area, OrganizationLevel, Scope};
 use crate::schema::{inspection_findings as t, inspections};
 use crate::types::{Id, Instant, business_today, code_or_new, text_enum};
-use crate::web::resource::Step;
+use crate::web::resource::{Step, none};
 use crate::web::verbs::stale;
 use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
 
@@ -206,14 +206,16 @@ fn visits(conn: &mut AnyConnection, ids: impl IntoIterator<Item = Id>) -> Result
 
 /// What was found is for the inspecting side to say: who is inspected reports what was done about it, and no more.
 fn inspecting_side(conn: &mut AnyConnection, scope: &Scope, visits: &HashMap<Id, Visit>) -> Result<()> {
-    if scope.lacks(conn, visits.values().map(|visit| visit.inspector_id).collect())?.is_empty() {
-        return Ok(());
-    }
-    Err(Error::because(
+    let elsewhere = scope.lacks(conn, visits.values().map(|visit| visit.inspector_id).collect())?;
+    if elsewhere.is_empty() { Ok(()) } else { Err(for_the_inspectors()) }
+}
+
+fn for_the_inspectors() -> Error {
+    Error::because(
         Code::Forbidden,
         "检查发现的问题由检查单位登记和销号；受检单位请登记整改情况",
         "findings are written and closed by the association that inspected; who was inspected reports the remedy",
-    ))
+    )
 }
 
 /// The inspections of some drafts, with all of their faults told.
@@ -374,5 +376,32 @@ impl Resource for InspectionFindings {
             FindingState::Closed if view.fixed_on_the_spot => vec![Action::Update, Action::Delete],
             FindingState::Closed => vec![Action::Reopen],
         }
+    }
+
+    /// The inspecting side writes and closes, by another hand than the one that had to see to it.
+    fn objections(conn: &mut AnyConnection, actor: &Actor, asked: &[(&Self::View, Action)]) -> Result<Vec<Option<Error>>> {
+        let of_inspectors = |action: Action| action != Action::Remedy;
+        let theirs = || asked.iter().filter(|(_, action)| of_inspectors(*action));
+        if theirs().next().is_none() {
+            return Ok(none(asked));
+        }
+        let visits = visits(conn, theirs().map(|(view, _)| view.inspection_id))?;
+        let inspecting = theirs().filter_map(|(view, action)| Some((*action, visits.get(&view.inspection_id)?.inspector_id)));
+        let elsewhere = actor.lacks(conn, Self::AREA, inspecting)?;
+        let objection = |view: &InspectionFinding, action| {
+            let inspector = visits.get(&view.inspection_id).map(|visit| visit.inspector_id);
+            if of_inspectors(action) && inspector.is_none_or(|inspector| elsewhere.contains(&(action, inspector))) {
+                return Some(for_the_inspectors());
+            }
+            let had_to = view.owner_id == Some(actor.id) || view.remedied_by == Some(actor.id);
+            (action == Action::Close && had_to).then(|| {
+                Error::because(
+                    Code::Forbidden,
+                    format!("问题 {} 由您负责或由您登记整改，须由另一人销号", view.code),
+                    format!("you had to see to {}, or reported it as remedied: somebody else has to close it", view.code),
+                )
+            })
+        };
+        Ok(asked.iter().map(|(view, action)| objection(view, *action)).collect())
     }
 }

@@ -28,10 +28,10 @@ use super::return_rounds::{self, RoundState};
 use super::{return_forms, rules};
 use crate::db::{Any, AnyConnection, Part, Tx, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
-use crate::policy::{Action, Area, OrganizationLevel, Scope};
+use crate::policy::{Action, Actor, Area, OrganizationLevel, Scope};
 use crate::schema::{monthly_return_revisions as r, monthly_returns as t};
 use crate::types::{Id, Instant, Month, Precision, TextEnum, business_today, code_or_new, text_enum};
-use crate::web::resource::Step;
+use crate::web::resource::{Step, none};
 use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, save, viewed};
 
 pub use cells::{CellRow, ReturnCell};
@@ -399,16 +399,6 @@ pub fn put_off(tx: &mut Tx<'_>, round_id: Id, due_on: NaiveDate) -> Result<()> {
     Ok(())
 }
 
-/// Whether the caller answers for the association that asks for a return: a county doesn't accept its own.
-fn asked_by(conn: &mut AnyConnection, scope: &Scope, view: &MonthlyReturn) -> Result<()> {
-    let rounds = return_rounds::known(conn, &[view.round_id])?;
-    let asker: Vec<Id> = rounds.values().map(|round| round.organization_id).collect();
-    if scope.lacks(conn, asker)?.is_empty() {
-        return Ok(());
-    }
-    Err(Error::because(Code::Forbidden, "上报由下发上报表的上级协会审核", "a return is decided upon by the association that asked for it"))
-}
-
 impl Resource for MonthlyReturns {
     const NAME: &'static str = "monthly_returns";
     const LABEL: (&'static str, &'static str) = ("每月上报", "monthly return");
@@ -498,6 +488,37 @@ impl Resource for MonthlyReturns {
             (ReturnState::Accepted, false) => vec![Action::Amend],
             (ReturnState::Open | ReturnState::Returned | ReturnState::Accepted, true) => Vec::new(),
         }
+    }
+
+    /// Who decides upon a return answers for the association that asked for it, and has not submitted it.
+    fn objections(conn: &mut AnyConnection, actor: &Actor, asked: &[(&Self::View, Action)]) -> Result<Vec<Option<Error>>> {
+        let decided = |action: Action| matches!(action, Action::Return | Action::Accept);
+        let rounds: Vec<Id> = asked.iter().filter(|(_, action)| decided(*action)).map(|(view, _)| view.round_id).collect();
+        if rounds.is_empty() {
+            return Ok(none(asked));
+        }
+        let rounds = return_rounds::known(conn, &rounds)?;
+        let asking = asked.iter().filter(|(_, action)| decided(*action));
+        let asking = asking.filter_map(|(view, action)| Some((*action, rounds.get(&view.round_id)?.organization_id)));
+        let elsewhere = actor.lacks(conn, Self::AREA, asking)?;
+        let objection = |view: &MonthlyReturn, action| {
+            let asker = rounds.get(&view.round_id).map(|round| round.organization_id);
+            if decided(action) && asker.is_none_or(|asker| elsewhere.contains(&(action, asker))) {
+                return Some(Error::because(
+                    Code::Forbidden,
+                    "上报由下发上报表的上级协会审核",
+                    "a return is decided upon by the association that asked for it",
+                ));
+            }
+            (action == Action::Accept && view.submitted_by == Some(actor.id)).then(|| {
+                Error::because(
+                    Code::Forbidden,
+                    format!("上报 {} 由您提交，须由另一人审核", view.code),
+                    format!("you submitted the return {}, so somebody else has to accept it", view.code),
+                )
+            })
+        };
+        Ok(asked.iter().map(|(view, action)| objection(view, *action)).collect())
     }
 }
 

@@ -16,13 +16,12 @@ use super::appointments::Post;
 use super::commendation_rounds::{self, CommendationKind, CommendationState, Row as Round};
 use super::rules::{self, ReasonBody};
 use super::workstations;
-use crate::audit;
 use crate::db::{Any, AnyConnection, Tx, held, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
-use crate::policy::{Action, Area, OrganizationLevel, Scope};
+use crate::policy::{Action, Actor, Area, OrganizationLevel, Scope};
 use crate::schema::{appointments, nominations as t, workstations as w};
 use crate::types::{Id, Instant, TextEnum, business_today, code_or_new, text_enum};
-use crate::web::resource::{Run, Step};
+use crate::web::resource::{Run, Step, none};
 use crate::web::shape::Shape;
 use crate::web::verbs::{stale, step_body};
 use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
@@ -298,29 +297,9 @@ fn submit(tx: &mut Tx<'_>, _: &Scope, before: Nomination, _: &Value) -> Result<N
     save(tx, &before, after)
 }
 
-/// The round is the association's that made it: it decides, by a hand that had no part in the nomination.
-fn decides(tx: &mut Tx<'_>, scope: &Scope, round: &Round, before: &Nomination) -> Result<Id> {
-    let actor = tx.actor()?;
-    if !scope.lacks(tx.conn, vec![round.organization_id])?.is_empty() {
-        return Err(Error::because(
-            Code::Forbidden,
-            "申报由组织评选的单位评审",
-            "nominations are decided by the association whose round it is",
-        ));
-    }
-    if before.submitted_by == Some(actor) || !audit::written_by(tx.conn, Nominations::NAME, actor, &[before.id])?.is_empty() {
-        return Err(Error::because(
-            Code::Forbidden,
-            format!("申报 {} 由您编写或提交，须由另一人评审", before.code),
-            format!("you wrote or submitted the nomination {}, so somebody else has to decide it", before.code),
-        ));
-    }
-    Ok(actor)
-}
-
-fn approve(tx: &mut Tx<'_>, scope: &Scope, before: Nomination, _: &Value) -> Result<Nomination> {
+fn approve(tx: &mut Tx<'_>, _: &Scope, before: Nomination, _: &Value) -> Result<Nomination> {
     let round = take(tx, &before)?;
-    let actor = decides(tx, scope, &round, &before)?;
+    let actor = tx.actor()?;
     if !matches!(round.state, CommendationState::Open | CommendationState::Reviewing) {
         return Err(conflict("/round_id", "announced_already", "评选结果已公示，不能再通过申报", "what was approved is announced already"));
     }
@@ -337,10 +316,10 @@ fn approve(tx: &mut Tx<'_>, scope: &Scope, before: Nomination, _: &Value) -> Res
     save(tx, &before, after)
 }
 
-fn reject(tx: &mut Tx<'_>, scope: &Scope, before: Nomination, body: &Value) -> Result<Nomination> {
+fn reject(tx: &mut Tx<'_>, _: &Scope, before: Nomination, body: &Value) -> Result<Nomination> {
     let reason = step_body::<ReasonBody>(body)?.reason;
-    let round = take(tx, &before)?;
-    let actor = decides(tx, scope, &round, &before)?;
+    take(tx, &before)?;
+    let actor = tx.actor()?;
     let after = Nomination { state: NominationState::Rejected, decided_by: Some(actor), reason: Some(reason), ..before.clone() };
     save(tx, &before, after)
 }
@@ -440,5 +419,39 @@ impl Resource for Nominations {
             NominationState::Approved => vec![Action::Reject],
             NominationState::Rejected | NominationState::Awarded => Vec::new(),
         }
+    }
+
+    /// The round is the association's that made it: it decides, by a hand that had no part in the nomination.
+    fn objections(conn: &mut AnyConnection, actor: &Actor, asked: &[(&Self::View, Action)]) -> Result<Vec<Option<Error>>> {
+        const DECIDED: [Action; 2] = [Action::Approve, Action::Reject];
+        let rounds: Vec<Id> = asked.iter().filter(|(_, action)| DECIDED.contains(action)).map(|(view, _)| view.round_id).collect();
+        if rounds.is_empty() {
+            return Ok(none(asked));
+        }
+        let rounds: HashMap<Id, Round> = commendation_rounds::known(conn, rounds)?;
+        let deciding = asked.iter().filter(|(_, action)| DECIDED.contains(action));
+        let deciding = deciding.filter_map(|(view, action)| Some((*action, rounds.get(&view.round_id)?.organization_id)));
+        let elsewhere = actor.lacks(conn, Self::AREA, deciding)?;
+        let wrote = rules::wrote::<Self>(conn, actor, asked, &DECIDED)?;
+        let objection = |view: &Nomination, action: Action| {
+            if !DECIDED.contains(&action) {
+                return None;
+            }
+            if rounds.get(&view.round_id).is_none_or(|round| elsewhere.contains(&(action, round.organization_id))) {
+                return Some(Error::because(
+                    Code::Forbidden,
+                    "申报由组织评选的单位评审",
+                    "nominations are decided by the association whose round it is",
+                ));
+            }
+            (view.submitted_by == Some(actor.id) || wrote.contains(&view.id)).then(|| {
+                Error::because(
+                    Code::Forbidden,
+                    format!("申报 {} 由您编写或提交，须由另一人评审", view.code),
+                    format!("you wrote or submitted the nomination {}, so somebody else has to decide it", view.code),
+                )
+            })
+        };
+        Ok(asked.iter().map(|(view, action)| objection(view, *action)).collect())
     }
 }

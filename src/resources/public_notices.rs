@@ -31,8 +31,8 @@ use super::rules::{self, ReasonBody};
 use super::welfare_batches;
 use crate::auth::Caller;
 use crate::db::{Any, AnyConnection, Db, Tx, insert_all};
-use crate::error::{Error, Fault, Result, Says};
-use crate::policy::{Action, Area, OrganizationLevel, Scope};
+use crate::error::{Code, Error, Fault, Result, Says};
+use crate::policy::{Action, Actor, Area, OrganizationLevel, Scope};
 use crate::schema::{notice_objections, public_notice_corrections as c, public_notices as t};
 use crate::types::{Id, Instant, business_today, code_or_new, text_enum};
 use crate::web::handlers::{id_of, nothing_else};
@@ -521,6 +521,21 @@ impl Resource for PublicNotices {
             NoticeState::Concluded => vec![Action::Correct],
             NoticeState::Withdrawn => Vec::new(),
         }
+    }
+
+    /// Who publishes a notice has not prepared it.
+    fn objections(conn: &mut AnyConnection, actor: &Actor, asked: &[(&Self::View, Action)]) -> Result<Vec<Option<Error>>> {
+        let wrote = rules::wrote::<Self>(conn, actor, asked, &[Action::Publish])?;
+        let objection = |view: &PublicNotice, action| {
+            (action == Action::Publish && (view.prepared_by == actor.id || wrote.contains(&view.id))).then(|| {
+                Error::because(
+                    Code::Forbidden,
+                    format!("公示 {} 由您编制，须由另一人公开", view.code),
+                    format!("you prepared the notice {}, so somebody else has to publish it", view.code),
+                )
+            })
+        };
+        Ok(asked.iter().map(|(view, action)| objection(view, *action)).collect())
     }
 }
 

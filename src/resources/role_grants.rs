@@ -3,18 +3,19 @@
 //! A grant is given, changed and taken back by others than its user, and by nobody beyond their own reach. A user's
 //! grants count from the next request on; they are never in a token.
 
+use std::collections::HashSet;
+
 use chrono::NaiveDate;
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use validator::{Validate, ValidationError};
 
-use super::organizations::Organizations;
 use super::rules;
 use crate::auth::{self, UserKind};
 use crate::db::{Any, AnyConnection, Grouped, Part, Subset, Tx, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
-use crate::policy::{Area, OrganizationLevel, Role, Scope};
+use crate::policy::{Action, Actor, Area, OrganizationLevel, Role, Scope};
 use crate::schema::{role_grants as t, users};
 use crate::types::{Id, Instant, TextEnum, business_today, code_or_new};
 use crate::web::resource::{Counted, aggregate};
@@ -143,20 +144,19 @@ fn is_of_platform(role: Role) -> bool {
     matches!(role, Role::PlatformAdmin | Role::ProvinceViewer)
 }
 
-/// Whether whoever has this scope could have given all that a user holds, today or later.
-pub fn all_givable(tx: &mut Tx<'_>, scope: &Scope, user_id: Id) -> Result<bool> {
-    if scope.is_whole() {
-        return Ok(true);
+/// Those of the users who hold, today or later, what a scope could not have given: outside of it, or one of the platform's roles.
+pub fn beyond(conn: &mut AnyConnection, scope: &Scope, user_ids: &[Id], today: NaiveDate) -> Result<HashSet<Id>> {
+    if scope.is_whole() || user_ids.is_empty() {
+        return Ok(HashSet::new());
     }
-    let today = business_today(tx.now);
-    let held: Vec<(Role, Option<Id>)> = t::table
-        .filter(t::user_id.eq(user_id))
+    let held: Vec<(Id, Role, Option<Id>)> = t::table
+        .filter(t::user_id.eq_any(user_ids.to_vec()))
         .filter(t::to_on.is_null().or(t::to_on.ge(today)))
-        .select((t::role, t::organization_id))
-        .load(tx.conn)?;
-    let organizations: Vec<Id> = held.iter().filter_map(|(_, organization_id)| *organization_id).collect();
-    let known = Organizations::known_ids(tx.conn, scope, &organizations)?;
-    Ok(held.iter().all(|(role, organization_id)| !is_of_platform(*role) && organization_id.is_some_and(|id| known.contains(&id))))
+        .select((t::user_id, t::role, t::organization_id))
+        .load(conn)?;
+    let outside = scope.lacks(conn, held.iter().filter_map(|(.., organization_id)| *organization_id).collect())?;
+    let givable = |role, organization_id: Option<Id>| !is_of_platform(role) && organization_id.is_some_and(|id| !outside.contains(&id));
+    Ok(held.into_iter().filter(|(_, role, organization_id)| !givable(*role, *organization_id)).map(|(user_id, ..)| user_id).collect())
 }
 
 /// Refuses what has left nobody to administer the platform, where there were some.
@@ -172,8 +172,8 @@ pub fn keep_an_administrator(tx: &mut Tx<'_>, were: i64) -> Result<()> {
 }
 
 /// Refuses who would change their own grants, or give what is the platform's to give.
-fn may_give(tx: &Tx<'_>, scope: &Scope, user_id: Id, role: Role) -> Result<()> {
-    if tx.actor_id == Some(user_id) {
+fn may_give(actor_id: Option<Id>, scope: &Scope, user_id: Id, role: Role) -> Result<()> {
+    if actor_id == Some(user_id) {
         return Err(Error::because(
             Code::Forbidden,
             "不能给自己授权，也不能更改或收回自己的授权；请由其他管理员办理",
@@ -258,10 +258,19 @@ impl Resource for RoleGrants {
 
     reads!(t, RoleGrant);
 
+    /// As [`may_give`] says.
+    fn objections(_: &mut AnyConnection, actor: &Actor, asked: &[(&Self::View, Action)]) -> Result<Vec<Option<Error>>> {
+        let objection = |grant: &RoleGrant, action| {
+            let scope = actor.may(Self::AREA, action)?;
+            Ok(may_give(Some(actor.id), &scope, grant.user_id, grant.role).err())
+        };
+        asked.iter().map(|(grant, action)| objection(grant, *action)).collect()
+    }
+
     fn insert(tx: &mut Tx<'_>, scope: &Scope, drafts: Vec<Self::Draft>) -> Result<Vec<Self::View>> {
         auth::take_turn(tx)?;
         for draft in &drafts {
-            may_give(tx, scope, draft.user_id, draft.role)?;
+            may_give(tx.actor_id, scope, draft.user_id, draft.role)?;
         }
         check_references(tx, scope, &drafts, |i, field| format!("/{i}/{field}"))?;
         check_users(tx, scope, &drafts)?;
@@ -300,7 +309,7 @@ impl Resource for RoleGrants {
 
     fn update(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View, draft: Self::Draft) -> Result<Self::View> {
         auth::take_turn(tx)?;
-        may_give(tx, scope, before.user_id, before.role)?;
+        may_give(tx.actor_id, scope, before.user_id, before.role)?;
         let were = auth::administrators(tx)?;
         let fixed = |field: &str| {
             let says = Says::new(
@@ -329,7 +338,7 @@ impl Resource for RoleGrants {
 
     fn delete(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View) -> Result<()> {
         auth::take_turn(tx)?;
-        may_give(tx, scope, before.user_id, before.role)?;
+        may_give(tx.actor_id, scope, before.user_id, before.role)?;
         let were = auth::administrators(tx)?;
         diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
         keep_an_administrator(tx, were)

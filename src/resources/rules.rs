@@ -9,12 +9,14 @@ use serde_json::json;
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
+use crate::audit;
 use crate::db::{AnyConnection, Tx};
 use crate::error::{Error, Fault, Result, Says};
-use crate::policy::{Action, Scope};
+use crate::policy::{Action, Actor, Scope};
 use crate::schema::organization_closure as closure;
 use crate::types::{Id, Instant, NumberFound, TextEnum, business_today, numbers_in};
 use crate::web::verbs::{named, refusal};
+use crate::web::{Resource, Viewed};
 
 /// A period ends on or after its beginning.
 pub fn in_order(from: Option<NaiveDate>, to: Option<NaiveDate>, to_field: &'static str) -> Result<(), ValidationError> {
@@ -190,6 +192,17 @@ pub fn lying_below(
         .select((closure::ancestor_id, closure::descendant_id))
         .load(conn)?;
     Ok(pairs.into_iter().collect())
+}
+
+/// Those of the records of which the actor has written a version, where what is asked takes another hand: an objection of theirs.
+pub fn wrote<R: Resource>(
+    conn: &mut AnyConnection,
+    actor: &Actor,
+    asked: &[(&R::View, Action)],
+    of_another: &[Action],
+) -> Result<HashSet<Id>> {
+    let ids: Vec<Id> = asked.iter().filter(|(_, action)| of_another.contains(action)).map(|(view, _)| view.id()).collect();
+    if ids.is_empty() { Ok(HashSet::new()) } else { Ok(audit::written_by(conn, R::NAME, actor.id, &ids)?) }
 }
 
 #[cfg(test)]

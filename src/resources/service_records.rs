@@ -12,7 +12,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
@@ -20,15 +20,15 @@ use super::rules::ReasonBody;
 use super::volunteer_teams::TeamStatus;
 use super::volunteers::{VolunteerBrief, VolunteerStatus};
 use crate::auth::{Caller, UserStatus};
-use crate::db::{Any, AnyConnection, Db, Grouped, Part, Reply, Subset, Tx, held};
+use crate::db::{Any, AnyConnection, Db, Grouped, Part, Subset, Tx, held};
 use crate::error::{Code, Error, Result};
-use crate::policy::{Action, Area, OrganizationLevel, Scope};
+use crate::policy::{Action, Actor, Area, OrganizationLevel, Scope};
 use crate::schema::{campaign_events, memberships, persons, service_records as t, users, volunteer_teams, volunteers};
 use crate::types::{Id, Instant, TextEnum, business_today, new_code, text_enum};
 use crate::web::handlers::{deed_of, no_parameters, respond};
 use crate::web::resource::{Step, aggregate, sum_of};
 use crate::web::shape::Shape;
-use crate::web::verbs::step_body;
+use crate::web::verbs::{created, step_body};
 use crate::web::{Measure, Measured, Reference, Resource, Window, body, measured, page, read_only, reads, save, viewed};
 use crate::wechat::{WeChat, qr, subscribe, text};
 
@@ -296,20 +296,7 @@ pub async fn check_in(
             let detail = serde_json::to_value(&record).map_err(Error::internal)?;
             let (id, organization_id) = (Some(record.id), Some(record.organization_id));
             tx.audit(Action::CheckIn.code(), ServiceRecords::NAME, id, organization_id, Some(&detail)).about(Some(person_id));
-            let mut shown = serde_json::to_value(&record).map_err(Error::internal)?;
-            let allowed = |action: &Action| actor.can(Area::People, *action);
-            shown["allowed_actions"] =
-                json!(ServiceRecords::offers(&record).into_iter().filter(allowed).map(TextEnum::code).collect::<Vec<_>>());
-            let location = format!("/api/v1/service-records/{}", record.id);
-            let etag = format!("\"{}\"", crate::web::Viewed::shown_version(&record));
-            Ok(Reply {
-                status: 201,
-                location: Some(location),
-                etag: Some(etag),
-                body: shown.to_string().into_bytes(),
-                kept: None,
-                replayed: false,
-            })
+            created::<ServiceRecords>(tx, &actor, &record)
         })
         .await?;
     Ok(respond(reply))
@@ -435,20 +422,6 @@ fn check_out(tx: &mut Tx<'_>, _: &Scope, before: ServiceRecord, body: &Value) ->
     save(tx, &before, Row { ended_at: Some(ended_at), minutes: Some(minutes), state: ServiceState::CheckedOut, ..before.row() })
 }
 
-/// Who decides over a record is another than who served.
-fn by_another(tx: &mut Tx<'_>, before: &ServiceRecord) -> Result<Id> {
-    let actor = tx.actor()?;
-    let is: Option<Id> = users::table.find(actor).select(users::person_id).first(tx.conn)?;
-    if is == Some(before.volunteer.person_id) {
-        return Err(Error::because(
-            Code::Forbidden,
-            "不能确认自己的服务；请由队长或协会工作人员办理",
-            "nobody decides over their own service; ask the team's leader, or an officer",
-        ));
-    }
-    Ok(actor)
-}
-
 /// Tells the volunteer on their telephone, where they have agreed to be told.
 fn tell(tx: &mut Tx<'_>, record: &ServiceRecord, kind: &str, result: &str) -> Result<()> {
     let place: Option<String> = match (record.team_id, record.campaign_event_id) {
@@ -475,7 +448,7 @@ fn tell(tx: &mut Tx<'_>, record: &ServiceRecord, kind: &str, result: &str) -> Re
 
 /// `confirm`: by the team's leader, or an officer.
 fn confirm(tx: &mut Tx<'_>, _: &Scope, before: ServiceRecord, _: &Value) -> Result<ServiceRecord> {
-    let actor = by_another(tx, &before)?;
+    let actor = tx.actor()?;
     let after = save(tx, &before, Row { state: ServiceState::Confirmed, confirmed_by: Some(actor), ..before.row() })?;
     tell(tx, &after, "service_confirmed", "已确认")?;
     Ok(after)
@@ -484,7 +457,7 @@ fn confirm(tx: &mut Tx<'_>, _: &Scope, before: ServiceRecord, _: &Value) -> Resu
 /// `reject`: it doesn't count.
 fn reject(tx: &mut Tx<'_>, _: &Scope, before: ServiceRecord, body: &Value) -> Result<ServiceRecord> {
     let ReasonBody { reason } = step_body(body)?;
-    let actor = by_another(tx, &before)?;
+    let actor = tx.actor()?;
     let reason = Some(reason.trim().to_owned());
     let after = save(tx, &before, Row { state: ServiceState::Rejected, confirmed_by: Some(actor), reason, ..before.row() })?;
     tell(tx, &after, "service_rejected", "未认可")?;
@@ -587,5 +560,20 @@ impl Resource for ServiceRecords {
             ServiceState::CheckedOut => vec![Action::Confirm, Action::Reject],
             ServiceState::Confirmed | ServiceState::Rejected => Vec::new(),
         }
+    }
+
+    /// Who decides over a record is another than who served.
+    fn objections(_: &mut AnyConnection, actor: &Actor, asked: &[(&Self::View, Action)]) -> Result<Vec<Option<Error>>> {
+        let own = |record: &ServiceRecord, action| {
+            let decides = matches!(action, Action::Confirm | Action::Reject);
+            (decides && actor.person_id == Some(record.volunteer.person_id)).then(|| {
+                Error::because(
+                    Code::Forbidden,
+                    "不能确认自己的服务；请由队长或协会工作人员办理",
+                    "nobody decides over their own service; ask the team's leader, or an officer",
+                )
+            })
+        };
+        Ok(asked.iter().map(|(record, action)| own(record, *action)).collect())
     }
 }

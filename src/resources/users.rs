@@ -4,6 +4,8 @@
 //! have given: otherwise a county's administrator could set a new password for a city's officer who is registered
 //! with the county, and act as that officer.
 
+use std::collections::HashSet;
+
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -15,11 +17,11 @@ use super::{notifications, role_grants, rules};
 use crate::auth::{self, Caller, UserKind, UserStatus, password, session};
 use crate::db::{Any, AnyConnection, Db, Grouped, Tx, each, grams};
 use crate::error::{Code, Error, Fault, Result, Says};
-use crate::policy::{Action, Area, OrganizationLevel, Role, Scope};
+use crate::policy::{Action, Actor, Area, OrganizationLevel, Role, Scope};
 use crate::schema::users as t;
 use crate::types::{Id, Instant, business_today, code_or_new};
 use crate::web::handlers::{deed_of, id_of, no_parameters};
-use crate::web::resource::{Counted, Step, aggregate};
+use crate::web::resource::{Counted, Step, aggregate, none};
 use crate::web::shape::Shape;
 use crate::web::verbs::refusal;
 use crate::web::{Measure, Measured, Reference, Resource, Viewed, reads, save};
@@ -203,25 +205,28 @@ fn check_references(tx: &mut Tx<'_>, scope: &Scope, drafts: &[UserDraft], at: im
 
 /// Refuses to change a user who holds, today or later, what the caller could not have given.
 fn only_in_hand(tx: &mut Tx<'_>, scope: &Scope, user: &User) -> Result<()> {
-    if role_grants::all_givable(tx, scope, user.id)? {
-        return Ok(());
-    }
-    Err(Error::because(
+    let beyond = role_grants::beyond(tx.conn, scope, &[user.id], business_today(tx.now))?;
+    if beyond.is_empty() { Ok(()) } else { Err(out_of_hand()) }
+}
+
+fn out_of_hand() -> Error {
+    Error::because(
         Code::Forbidden,
         "该用户还持有您无权授予的角色（在您的管辖范围之外，或属平台级角色），请由上级协会或平台管理员办理",
         "the user also holds a role that you could not grant: outside your scope, or one of the platform; ask the administrator above",
-    ))
+    )
 }
 
 fn only_others(tx: &Tx<'_>, user: &User) -> Result<()> {
-    if tx.actor_id != Some(user.id) {
-        return Ok(());
-    }
-    Err(Error::because(
+    if tx.actor_id == Some(user.id) { Err(own_account()) } else { Ok(()) }
+}
+
+fn own_account() -> Error {
+    Error::because(
         Code::Forbidden,
         "不能对自己的账号执行此操作，请由其他管理员办理；修改自己的密码请用 /auth/password",
         "this can't be done to one's own account; ask another administrator, and change your own password at /auth/password",
-    ))
+    )
 }
 
 /// Writes a user over the version that was read.
@@ -468,6 +473,20 @@ impl Resource for Users {
             offered.extend((view.status == UserStatus::Active).then_some(Action::BindingCode));
         }
         offered
+    }
+
+    /// Of one's own account a name may be mended. Asked again when it is done, in turn: by then a user may hold another role.
+    fn objections(conn: &mut AnyConnection, actor: &Actor, asked: &[(&Self::View, Action)]) -> Result<Vec<Option<Error>>> {
+        let Ok(scope) = actor.may(Self::AREA, Action::Update) else { return Ok(none(asked)) };
+        let users: Vec<Id> = asked.iter().map(|(user, _)| user.id).collect::<HashSet<_>>().into_iter().collect();
+        let beyond = role_grants::beyond(conn, &scope, &users, business_today(Instant::now()))?;
+        let objection = |user: &User, action| {
+            if action != Action::Update && user.id == actor.id {
+                return Some(own_account());
+            }
+            beyond.contains(&user.id).then(out_of_hand)
+        };
+        Ok(asked.iter().map(|(user, action)| objection(user, *action)).collect())
     }
 }
 

@@ -13,11 +13,10 @@ use validator::{Validate, ValidationError};
 
 use super::accounts::AccountKind;
 use super::rules::{self, ReasonBody};
-use crate::audit;
 use crate::db::{Any, AnyConnection, Tx, held, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
 use crate::ledger::{self, Posting, Source, TransactionKind};
-use crate::policy::{Action, Area, OrganizationLevel, Scope};
+use crate::policy::{Action, Actor, Area, OrganizationLevel, Scope};
 use crate::schema::{accounts, organizations, vouchers as t};
 use crate::types::{Id, Instant, business_today, code_or_new, text_enum};
 use crate::web::resource::{Run, Step};
@@ -381,14 +380,6 @@ fn step(tx: &mut Tx<'_>, before: Voucher, action: Action, reason: Option<String>
     after.reason = reason.or(if action == Action::Submit { None } else { before.reason.clone() });
     match action {
         Action::Post => {
-            let wrote = before.prepared_by == actor || !audit::written_by(tx.conn, Vouchers::NAME, actor, &[before.id])?.is_empty();
-            if wrote {
-                return Err(Error::because(
-                    Code::Forbidden,
-                    format!("凭证 {} 由您编制，须由另一人过账", before.code),
-                    format!("you prepared the voucher {}, so somebody else has to post it", before.code),
-                ));
-            }
             let posting = Posting {
                 kind: before.kind.transaction(),
                 organization_id: before.organization_id,
@@ -519,6 +510,21 @@ impl Resource for Vouchers {
     fn offers(view: &Self::View) -> Vec<Action> {
         let written = [Action::Update, Action::Delete].into_iter().filter(|_| view.state == VoucherState::Draft);
         written.chain(STEPS.into_iter().filter(|action| next(view.state, *action).is_some())).collect()
+    }
+
+    /// Who posts a voucher has not prepared it, and who reverses it has not posted it.
+    fn objections(conn: &mut AnyConnection, actor: &Actor, asked: &[(&Self::View, Action)]) -> Result<Vec<Option<Error>>> {
+        let wrote = rules::wrote::<Self>(conn, actor, asked, &[Action::Post])?;
+        let objection = |view: &Voucher, action| match action {
+            Action::Post if view.prepared_by == actor.id || wrote.contains(&view.id) => Some(Error::because(
+                Code::Forbidden,
+                format!("凭证 {} 由您编制，须由另一人过账", view.code),
+                format!("you prepared the voucher {}, so somebody else has to post it", view.code),
+            )),
+            Action::Reverse if view.posted_by == Some(actor.id) => Some(ledger::posted_by_you()),
+            _ => None,
+        };
+        Ok(asked.iter().map(|(view, action)| objection(view, *action)).collect())
     }
 }
 

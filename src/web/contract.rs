@@ -204,8 +204,8 @@ pub fn describe<R: Resource>(steps: Vec<StepFacts>, document: &mut Value) {
 
     // Every view also tells what its caller may do.
     let shown = &mut schemas[&view];
-    shown["properties"]["allowed_actions"] =
-        json!({"type": "array", "items": reference("Action"), "description": "What the caller may do to this record now."});
+    shown["properties"]["allowed_actions"] = json!({"type": "array", "items": reference("Action"),
+        "description": "What the caller may do to this record now: its state, their roles where it belongs, and the hands that it has passed allow it. What stands against it in other records is told when it is tried."});
     if let Some(required) = shown["required"].as_array_mut() {
         required.push("allowed_actions".into());
     }

@@ -11,7 +11,7 @@ use validator::Validate;
 use super::{Sort, Window, shape::Shape};
 use crate::db::{AnyConnection, Tx};
 use crate::error::{Error, Result};
-use crate::policy::{Action, Area, Scope};
+use crate::policy::{Action, Actor, Area, Scope};
 use crate::types::{Id, Precision, text_enum};
 
 /// A kind of record with a URL of its own.
@@ -88,6 +88,16 @@ pub trait Resource: Sized + 'static {
     fn offers(_view: &Self::View) -> Vec<Action> {
         if Self::WRITABLE { vec![Action::Update, Action::Delete] } else { Vec::new() }
     }
+    /// What stands against this actor's doing what state and role allow: another hand is needed, or another association. In the order of
+    /// what is asked, of a whole page at once. A step is refused with it, and what is refused is not among the `allowed_actions`.
+    fn objections(_: &mut AnyConnection, _: &Actor, asked: &[(&Self::View, Action)]) -> Result<Vec<Option<Error>>> {
+        Ok(none(asked))
+    }
+}
+
+/// No objections to what is asked.
+pub fn none<T>(asked: &[T]) -> Vec<Option<Error>> {
+    asked.iter().map(|_| None).collect()
 }
 
 /// The draft of records that only the service writes: there is nothing to write.

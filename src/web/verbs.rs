@@ -2,7 +2,7 @@
 //! audit → show.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 use actix_web::http::StatusCode;
@@ -16,7 +16,7 @@ use super::contract;
 use super::page::Window;
 use super::resource::{Measure, Measured, Reference, Resource, Step, Viewed};
 use super::shape::Shape;
-use crate::db::{AnyConnection, Tx};
+use crate::db::{AnyConnection, Reply, Tx};
 use crate::error::{Code, Error, Fault, Result, Says};
 use crate::files::cells::Records;
 use crate::policy::{Action, Actor, Area, Scope};
@@ -175,13 +175,10 @@ impl<R: Resource> Of<R> {
         scope.lacks(conn, views.iter().filter_map(Viewed::organization_id).collect())
     }
 
-    /// The caller's own record with what they may do to it.
-    fn show(&self, actor: &Actor, view: &R::View) -> Result<Shown> {
-        self.show_among(actor, view, &[])
-    }
-
-    fn show_among(&self, actor: &Actor, view: &R::View, above: &[Id]) -> Result<Shown> {
-        let (body, kept) = Self::bodies(&self.with_actions(actor, view, above))?;
+    /// A record with what the caller may do to it.
+    fn show(conn: &mut AnyConnection, actor: &Actor, view: &R::View, above: &[Id]) -> Result<Shown> {
+        let shown = with_actions::<R>(conn, actor, std::slice::from_ref(view), above)?;
+        let (body, kept) = Self::bodies(&shown.first())?;
         Ok(Shown { etag: format!("\"{}\"", view.shown_version()), body, kept })
     }
 
@@ -197,13 +194,6 @@ impl<R: Resource> Of<R> {
             None => forget::<R>(&mut kept),
         }
         Ok((body, Some(serde_json::to_vec(&kept).map_err(Error::internal)?)))
-    }
-
-    /// Nothing may be done to a record of those above.
-    fn with_actions<'a>(&self, actor: &Actor, view: &'a R::View, above: &[Id]) -> WithActions<'a, R::View> {
-        let own = !view.organization_id().is_some_and(|id| above.contains(&id));
-        let allowed = |action: &Action| own && actor.can(R::AREA, *action);
-        WithActions { view, allowed_actions: R::offers(view).into_iter().filter(allowed).map(TextEnum::code).collect() }
     }
 
     /// A row of an import without the masks that the record itself shows: a number that nobody may read is not written
@@ -300,11 +290,48 @@ impl<R: Resource> Default for Of<R> {
     }
 }
 
+/// A record as it is shown to somebody.
 #[derive(Serialize)]
-struct WithActions<'a, V> {
+pub struct WithActions<'a, V> {
     #[serde(flatten)]
     view: &'a V,
     allowed_actions: Vec<&'static str>,
+}
+
+/// The answer to a record that its caller has made by another way than the verb `create`.
+pub fn created<R: Resource>(tx: &mut Tx<'_>, actor: &Actor, view: &R::View) -> Result<Reply> {
+    let Shown { etag, body, kept } = Of::<R>::show(tx.conn, actor, view, &[])?;
+    let location = format!("/api/v1/{}/{}", R::NAME.replace('_', "-"), view.id());
+    Ok(Reply { status: 201, location: Some(location), etag: Some(etag), body, kept, replayed: false })
+}
+
+/// Records with what a caller may do to each: what its state offers, their roles allow where it belongs, and nothing stands against.
+/// Nothing may be done to a record of those above.
+pub fn with_actions<'a, R: Resource>(
+    conn: &mut AnyConnection,
+    actor: &Actor,
+    views: &'a [R::View],
+    above: &[Id],
+) -> Result<Vec<WithActions<'a, R::View>>> {
+    let own = |view: &&R::View| !view.organization_id().is_some_and(|id| above.contains(&id));
+    let offered = views.iter().filter(own).flat_map(|view| R::offers(view).into_iter().map(move |action| (view, action)));
+    let mut asked: Vec<(&R::View, Action)> = offered.filter(|(_, action)| actor.can(R::AREA, *action)).collect();
+    // Who holds one role, or all of them in one place, may do in all of it what they may do at all; and what is about themselves is
+    // theirs wherever it belongs.
+    let mut beyond = HashSet::new();
+    if !actor.is_of_one_place() {
+        let of_own = |action| actor.may(R::AREA, action).is_ok_and(|scope| scope.own().is_some());
+        let asked = asked.iter().filter_map(|(view, action)| Some((*action, view.organization_id()?)));
+        beyond = actor.lacks(conn, R::AREA, asked.filter(|(action, _)| !of_own(*action)))?;
+    }
+    asked.retain(|(view, action)| !view.organization_id().is_some_and(|id| beyond.contains(&(*action, id))));
+    let objections = R::objections(conn, actor, &asked)?;
+    let mut shown: Vec<WithActions<'a, R::View>> = views.iter().map(|view| WithActions { view, allowed_actions: Vec::new() }).collect();
+    let places: HashMap<Id, usize> = views.iter().enumerate().map(|(place, view)| (view.id(), place)).collect();
+    for ((view, action), _) in asked.iter().zip(objections).filter(|(_, objection)| objection.is_none()) {
+        shown[places[&view.id()]].allowed_actions.push(action.code());
+    }
+    Ok(shown)
 }
 
 /// A value as its type, or all its faults: those of its shape and, where it can be read all the same, those of its rules.
@@ -493,8 +520,8 @@ impl<R: Resource> Verbs for Of<R> {
     fn among(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, ids: Vec<Id>) -> Result<HashMap<Id, Box<RawValue>>> {
         let views = R::page(conn, &Self::readable(scope), &R::Filter::default(), &Window::among(ids))?;
         let above = Self::above(conn, scope, &views)?;
-        let out = views.iter().map(|view| Ok((view.id(), to_raw_value(&self.with_actions(actor, view, &above)).map_err(Error::internal)?)));
-        out.collect()
+        let shown = with_actions::<R>(conn, actor, &views, &above)?;
+        shown.iter().map(|shown| Ok((shown.view.id(), to_raw_value(shown).map_err(Error::internal)?))).collect()
     }
 
     fn list(&self, conn: &mut AnyConnection, actor: &Actor, scope: (&Scope, &Scope), filter: Value, window: &Window) -> Result<Listed> {
@@ -506,7 +533,7 @@ impl<R: Resource> Verbs for Of<R> {
         let next_cursor = views.last().filter(|_| more).map(|last| window.cursor_after(last.id(), last.code()));
         let total = if window.count { Some(R::count(conn, &Self::readable(scope.1), &filter)?) } else { None };
         let above = Self::above(conn, scope.0, &views)?;
-        let items: Vec<_> = views.iter().map(|view| self.with_actions(actor, view, &above)).collect();
+        let items = with_actions::<R>(conn, actor, &views, &above)?;
         let body = serde_json::to_vec(&Page { items, next_cursor: next_cursor.as_deref(), total }).map_err(Error::internal)?;
         Ok(Listed { body, next_cursor })
     }
@@ -522,7 +549,7 @@ impl<R: Resource> Verbs for Of<R> {
     fn get(&self, conn: &mut AnyConnection, actor: &Actor, scope: &Scope, id: Id) -> Result<Shown> {
         let view = R::find(conn, &Self::readable(scope), id)?;
         let above = Self::above(conn, scope, std::slice::from_ref(&view))?;
-        self.show_among(actor, &view, &above)
+        Self::show(conn, actor, &view, &above)
     }
 
     fn create(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, draft: &Value) -> Result<(Id, Shown)> {
@@ -531,13 +558,13 @@ impl<R: Resource> Verbs for Of<R> {
         Error::unless_empty(faults)?;
         let views = self.insert(tx, scope, draft.into_iter().collect()).map_err(without_index)?;
         let view = views.first().ok_or_else(|| Error::internal("an insert returned nothing"))?;
-        Ok((view.id(), self.show(actor, view)?))
+        Ok((view.id(), Self::show(tx.conn, actor, view, &[])?))
     }
 
     fn batch(&self, tx: &mut Tx<'_>, actor: &Actor, scope: &Scope, drafts: &[Value]) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
         let drafts = self.read_drafts(drafts)?;
         let views = self.insert(tx, scope, drafts).map_err(among_many)?;
-        let items: Vec<_> = views.iter().map(|view| self.with_actions(actor, view, &[])).collect();
+        let items = with_actions::<R>(tx.conn, actor, &views, &[])?;
         Self::bodies(&json!({ "items": items }))
     }
 
@@ -549,10 +576,8 @@ impl<R: Resource> Verbs for Of<R> {
         if !R::offers(&before).contains(&Action::Update) {
             return Err(not_offered::<R>(&before, Action::Update));
         }
-        match self.merge(tx, scope, &before, patch)? {
-            Some((after, _)) => self.show(actor, &after),
-            None => self.show(actor, &before),
-        }
+        let after = self.merge(tx, scope, &before, patch)?.map_or(before, |(after, _)| after);
+        Self::show(tx.conn, actor, &after, &[])
     }
 
     fn delete(&self, tx: &mut Tx<'_>, scope: &Scope, id: Id, version: Option<i32>) -> Result<()> {
@@ -596,12 +621,15 @@ impl<R: Resource> Verbs for Of<R> {
         if !R::offers(&before).contains(&action) {
             return Err(not_offered::<R>(&before, action));
         }
+        if let Some(objection) = R::objections(tx.conn, actor, &[(&before, action)])?.into_iter().flatten().next() {
+            return Err(objection);
+        }
         let earlier = serde_json::to_value(&before).map_err(Error::internal)?;
         let after = (step.run)(tx, scope, before, body)?;
         let mut changes = difference(&earlier, &after)?;
         forget::<R>(&mut changes);
         tx.audit(action.code(), R::NAME, Some(id), after.organization_id(), Some(&changes)).about(after.person_id());
-        self.show(actor, &after)
+        Self::show(tx.conn, actor, &after, &[])
     }
 
     fn measure(&self, conn: &mut AnyConnection, scope: &Scope, filter: Value, measure: Measure) -> Result<Measured> {

@@ -426,7 +426,27 @@ impl<'a> Client<'a> {
             body: serde_json::from_str(&text).unwrap_or(if text.is_empty() { Value::Null } else { Value::String(text) }),
         };
         let overridden = headers_sent.iter().any(|(name, _)| name.eq_ignore_ascii_case("X-HTTP-Method-Override"));
-        crate::contract::hold(if overridden { "PATCH" } else { method }, path, &answer);
+        let method = if overridden { "PATCH" } else { method };
+        crate::contract::hold(method, path, &answer);
+        if answer.status == 403 && answer.code() == "forbidden" {
+            self.was_not_offered(method, path);
+        }
         Ok(answer)
+    }
+
+    /// What is refused to somebody is not among the `allowed_actions` of the record as they see it.
+    fn was_not_offered(&self, method: &str, path: &str) {
+        let segments: Vec<&str> = path.trim_start_matches("/api/v1/").split(['/', '?']).collect();
+        let (resource, id, action) = match (method, &segments[..]) {
+            // What stands against these lies in other records, which are looked through when it is done.
+            ("POST", ["welfare-batches" | "person-merges", ..] | ["persons", _, "merge"]) => return,
+            ("POST", [resource, id, step]) => (resource, id, step.replace('-', "_")),
+            ("PATCH", [resource, id]) => (resource, id, "update".to_owned()),
+            ("DELETE", [resource, id]) => (resource, id, "delete".to_owned()),
+            _ => return,
+        };
+        let seen = self.get(&format!("/api/v1/{resource}/{id}"));
+        let offered = seen.body["allowed_actions"].as_array().is_some_and(|offered| offered.contains(&json!(action)));
+        assert!(!offered, "{method} {path} was refused, and is offered: {seen:?}");
     }
 }

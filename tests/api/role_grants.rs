@@ -132,3 +132,32 @@ fn the_platform_keeps_an_administrator() {
         assert_eq!(own.as_array().map(Vec::len), Some(2));
     });
 }
+
+/// Who reads a city and writes in one of its counties is offered to write there, and nowhere else.
+#[test]
+fn what_may_be_done_is_told_where_it_may_be_done() {
+    on_each_database(|host| {
+        let city = host.planted();
+        let (home, other, above) = (organization(&city, "zz-dengfeng"), organization(&city, "zz-gaoxin"), organization(&city, "zz"));
+        let both = host.user("both", Role::Clerk, Some("zz-dengfeng"));
+        assert_eq!(grant(&city, &me(&both), "auditor", Some(&above)).status, 201);
+        let venue = |organization_id: &str| {
+            let draft = json!({"organization_id": organization_id, "category": "venue", "kind": "square", "stage": "planned", "stage_on": "2022-06-17"});
+            let made = city.post("/api/v1/publicity-assets", &draft);
+            assert_eq!(made.status, 201, "{made:?}");
+            made.id().to_owned()
+        };
+        let (own, foreign) = (venue(&home), venue(&other));
+        let offered: Vec<(Value, Value)> = both.get("/api/v1/publicity-assets?sort=created_at").body["items"]
+            .as_array()
+            .expect("items")
+            .iter()
+            .map(|item| (item["id"].clone(), item["allowed_actions"].clone()))
+            .collect();
+        assert_eq!(offered, [(json!(own), json!(["update", "delete", "advance"])), (json!(foreign), json!([]))]);
+        let at = |id: &str| format!("/api/v1/publicity-assets/{id}");
+        assert_eq!(both.get(&at(&foreign)).body["allowed_actions"], json!([]));
+        assert_eq!(both.patch(&at(&own), "\"1\"", &json!({"name": "见义勇为主题广场"})).status, 200);
+        assert_eq!(both.patch(&at(&foreign), "\"1\"", &json!({"name": "见义勇为主题广场"})).status, 404);
+    });
+}

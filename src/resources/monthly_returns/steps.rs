@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use super::{MonthlyReturn, MonthlyReturns, ReturnState, RevisionRow, Row, asked_by, cells, checks, opening};
+use super::{MonthlyReturn, MonthlyReturns, ReturnState, RevisionRow, Row, cells, checks, opening};
 use crate::db::{Tx, held, insert_all};
 use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Action, Scope};
@@ -151,7 +151,6 @@ fn submit(tx: &mut Tx<'_>, scope: &Scope, before: MonthlyReturn, _: &Value) -> R
 
 fn send_back(tx: &mut Tx<'_>, scope: &Scope, before: MonthlyReturn, body: &Value) -> Result<MonthlyReturn> {
     let SendBackBody { reason, cells: objections } = step_body(body)?;
-    asked_by(tx.conn, scope, &before)?;
     let row = take(tx, &before)?;
     let mut own = cells::of_returns(tx.conn, &[row.id])?.remove(&row.id).unwrap_or_default();
     let mut faults = Vec::new();
@@ -173,15 +172,7 @@ fn send_back(tx: &mut Tx<'_>, scope: &Scope, before: MonthlyReturn, body: &Value
 
 fn accept(tx: &mut Tx<'_>, scope: &Scope, before: MonthlyReturn, _: &Value) -> Result<MonthlyReturn> {
     let actor = tx.actor()?;
-    asked_by(tx.conn, scope, &before)?;
     let row = take(tx, &before)?;
-    if row.submitted_by == Some(actor) {
-        return Err(Error::because(
-            Code::Forbidden,
-            format!("上报 {} 由您提交，须由另一人审核", row.code),
-            format!("you submitted the return {}, so somebody else has to accept it", row.code),
-        ));
-    }
     let after = Row { state: ReturnState::Accepted, reason: None, accepted_at: Some(tx.now), accepted_by: Some(actor), ..next(tx, &row) };
     save(tx, scope, &row, &after)
 }

@@ -2,8 +2,9 @@
 //!
 //! One sealer works at a time, on all servers together; who finds another at work leaves it to that one. An event's id is
 //! made before its deed is committed, so an event may turn up behind others that are sealed already. So what isn't sealed
-//! is looked for some way back: two minutes each second, an hour each minute, and from the beginning each hour and
-//! whenever the chain is verified.
+//! is looked for some way back: five seconds each second, two minutes every ten, an hour each minute, and from the beginning
+//! each hour and whenever the chain is verified. A server that writes thousands of events a second spent a seventh of its
+//! database on looking back two minutes each second.
 
 use chrono::NaiveDate;
 use diesel::prelude::*;
@@ -277,7 +278,8 @@ pub fn back_in(second: u64) -> Back {
     match second {
         n if n % 3_600 == 0 => Back::Whole,
         n if n % 60 == 0 => Back::Seconds(3_600),
-        _ => Back::Seconds(120),
+        n if n % 10 == 0 => Back::Seconds(120),
+        _ => Back::Seconds(5),
     }
 }
 

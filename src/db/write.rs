@@ -343,32 +343,57 @@ fn attempt<T: Replies>(
     each!(&mut *conn, c => AnsiTransactionManager::begin_transaction_sql(c, begin))?;
     *begun = true;
     let result = inside(conn, db, deed, work);
-    match result {
-        Ok(Done { value, kept: true, standing_changed, work_placed }) => {
-            each!(&mut *conn, c => AnsiTransactionManager::commit_transaction(c))?;
-            if standing_changed {
-                db.standing_has_changed();
-            }
-            if work_placed {
-                db.work_was_placed();
-            }
-            Ok(value)
+    if let Ok(Done { kept: true, .. }) = result {
+        each!(&mut *conn, c => AnsiTransactionManager::commit_transaction(c))?;
+    } else {
+        let undone = each!(&mut *conn, c => AnsiTransactionManager::rollback_transaction(c));
+        if undone.is_ok()
+            && let Some(answer) = replayed(conn, db.vault(), deed)
+        {
+            return answer;
         }
-        Ok(Done { value, kept: false, .. }) => {
-            each!(&mut *conn, c => AnsiTransactionManager::rollback_transaction(c))?;
-            Ok(value)
-        }
-        Err(error) => {
-            // The first error is the one to tell; a failed rollback breaks the connection, which the pool sees.
-            let _ = each!(&mut *conn, c => AnsiTransactionManager::rollback_transaction(c));
-            Err(error)
+        // The first error is the one to tell; a failed rollback breaks the connection, which the pool sees.
+        if result.is_ok() {
+            undone?;
         }
     }
+    let Done { value, standing_changed, work_placed, .. } = result?;
+    if standing_changed {
+        db.standing_has_changed();
+    }
+    if work_placed {
+        db.work_was_placed();
+    }
+    value.ok_or_else(|| Error::new(Code::Overloaded).retry_after(1))
 }
 
-/// A value, whether to keep what was done, whether that changes who may do what, and whether it asks for work.
+/// What the first request under a deed's key was answered, where there was one.
+///
+/// Nobody looks for the key before the work: nearly always it is a new one. A retry does the work again up to where that fails,
+/// or up to the key that is there already; then it is undone, and answered as the first was.
+fn replayed<T: Replies>(conn: &mut AnyConnection, vault: &Vault, deed: &Deed) -> Option<Result<T>> {
+    let (once, actor_id) = (deed.once.as_ref()?, deed.actor_id?);
+    let kept: KeptReply = idempotency_keys::table.find((actor_id, &once.key)).first(conn).ok()?;
+    // Kept under the data key of then: a retry that meets a change of it is still the same. When that key is gone, it is
+    // refused and not done again.
+    if !vault.hashes("request", &once.fingerprint).contains(&kept.fingerprint) {
+        return Some(Err(Error::new(Code::IdempotencyMismatch)));
+    }
+    let reply = Reply {
+        status: u16::try_from(kept.status).unwrap_or(200),
+        location: kept.location,
+        etag: kept.etag,
+        body: kept.body,
+        kept: None,
+        replayed: true,
+    };
+    Some(T::replay(reply).ok_or_else(|| Error::internal("a reply that can't be replayed was kept")))
+}
+
+/// What came of the work, whether to keep what was done, whether that changes who may do what, and whether it asks for work.
+/// There is no value where the deed's key turned out to be there already.
 struct Done<T> {
-    value: T,
+    value: Option<T>,
     kept: bool,
     standing_changed: bool,
     work_placed: bool,
@@ -377,27 +402,6 @@ struct Done<T> {
 fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<Done<T>> {
     let now = Instant::now();
     let vault: &Vault = db.vault();
-    if let (Some(once), Some(actor_id)) = (&deed.once, deed.actor_id) {
-        let kept: Option<KeptReply> = idempotency_keys::table.find((actor_id, &once.key)).first(conn).optional()?;
-        if let Some(kept) = kept {
-            // Kept under the data key of then: a retry that meets a change of it is still the same. When
-            // that key is gone, it is refused and not done again.
-            if !vault.hashes("request", &once.fingerprint).contains(&kept.fingerprint) {
-                return Err(Error::new(Code::IdempotencyMismatch));
-            }
-            let reply = Reply {
-                status: u16::try_from(kept.status).unwrap_or(200),
-                location: kept.location,
-                etag: kept.etag,
-                body: kept.body,
-                kept: None,
-                replayed: true,
-            };
-            return T::replay(reply)
-                .map(|value| Done { value, kept: false, standing_changed: false, work_placed: false })
-                .ok_or_else(|| Error::internal("a reply that can't be replayed was kept"));
-        }
-    }
     let mut tx = Tx {
         conn,
         vault,
@@ -420,7 +424,7 @@ fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut
         return Err(Error::database_away());
     }
     if deed.rolled_back {
-        return Ok(Done { value, kept: false, standing_changed: false, work_placed: false });
+        return Ok(Done { value: Some(value), kept: false, standing_changed: false, work_placed: false });
     }
     tx.flush()?;
     let (standing_changed, work_placed) = (tx.standing_changed, tx.work_placed);
@@ -436,7 +440,12 @@ fn inside<T: Replies>(conn: &mut AnyConnection, db: &Db, deed: &Deed, work: &mut
             body: reply.kept.as_ref().unwrap_or(&reply.body).clone(),
             created_at: now,
         };
-        each!(&mut *conn, c => diesel::insert_into(idempotency_keys::table).values(&kept).execute(c))?;
+        // Waits for another server that is about to keep the same key.
+        let written =
+            each!(&mut *conn, c => diesel::insert_into(idempotency_keys::table).values(&kept).on_conflict_do_nothing().execute(c))?;
+        if written == 0 {
+            return Ok(Done { value: None, kept: false, standing_changed: false, work_placed: false });
+        }
     }
-    Ok(Done { value, kept: true, standing_changed, work_placed })
+    Ok(Done { value: Some(value), kept: true, standing_changed, work_placed })
 }

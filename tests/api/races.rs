@@ -6,10 +6,11 @@ use std::sync::{Barrier, Mutex};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use serde_json::json;
+use serde_json::{Value, json};
 use yiyong::policy::Role;
 
-use crate::hosts::{Client, on_each_database};
+use crate::consents::id_number;
+use crate::hosts::{Answer, Client, on_each_database};
 use crate::ledger::{clean, purse, submitted};
 use crate::welfare::{PROGRAMMES, made, organization};
 
@@ -162,6 +163,64 @@ fn each_step_is_taken_once_and_the_budget_is_kept() {
         assert!((0..paths.len()).any(|place| count(place, 2) == 1), "nothing went all the way: {taken:?}");
         let kept = finance.get(&budget);
         assert_eq!(kept.body["left_fen"].as_i64(), Some(100 - 100 * standing), "{kept:?}");
+        clean(host);
+    });
+}
+
+/// The same request comes to every server at once, as a proxy and an impatient client send it: it is done once, and everybody is
+/// answered as the first was, whether or not it could be done again.
+#[test]
+fn a_key_is_one_deed_on_every_server() {
+    const ROUNDS: usize = 12;
+    const SENDERS: usize = 8;
+    on_each_database(|host| {
+        let beside = host.is_postgres().then(|| host.beside(&[]));
+        let city = host.planted();
+        let zz = organization(&city, "zz");
+        let total = || city.get("/api/v1/persons?count=true&limit=1").body["total"].as_u64().expect("a total");
+        let begun = total();
+        let send = |client: &Client<'_>, key: &str, body: &Value| {
+            let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key)];
+            client.send("POST", "/api/v1/persons", &headers, Some(body.to_string().as_bytes()))
+        };
+        let together = Barrier::new(SENDERS);
+        let bodies: Vec<Value> = (0..ROUNDS)
+            .map(|round| {
+                // Every second could be done twice but for the key.
+                let number = (round % 2 == 0).then(|| id_number("19850312", &format!("{round:03}")));
+                json!({"organization_id": zz, "name": format!("王{round}"), "id_number": number})
+            })
+            .collect();
+        let answers: Vec<Vec<Answer>> = std::thread::scope(|threads| {
+            let clients: Vec<_> = (0..SENDERS)
+                .map(|client| {
+                    let server = beside.as_ref().filter(|_| client % 2 == 1).unwrap_or(host);
+                    let who = city.elsewhere(&server.base);
+                    let (together, bodies, send) = (&together, &bodies, &send);
+                    threads.spawn(move || {
+                        let one = |(round, body): (usize, &Value)| {
+                            together.wait();
+                            send(&who, &format!("round-{round}"), body)
+                        };
+                        bodies.iter().enumerate().map(one).collect()
+                    })
+                })
+                .collect();
+            clients.into_iter().map(|client| client.join().expect("its answers")).collect()
+        });
+        for (round, body) in bodies.iter().enumerate() {
+            let of_round: Vec<&Answer> = answers.iter().map(|of_client| &of_client[round]).collect();
+            let done: Vec<&&Answer> = of_round.iter().filter(|answer| answer.status == 201).collect();
+            assert!(of_round.iter().all(|answer| answer.status == 201 || answer.code() == "request_in_progress"), "{of_round:?}");
+            assert_eq!(done.iter().filter(|answer| answer.header("Idempotent-Replayed").is_none()).count(), 1, "{of_round:?}");
+            assert!(done.iter().all(|answer| answer.body == done[0].body), "{done:?}");
+            let key = format!("round-{round}");
+            let again = send(&city, &key, body);
+            assert_eq!((again.header("Idempotent-Replayed"), &again.body), (Some("true"), &done[0].body), "{again:?}");
+            let other = send(&city, &key, &json!({"organization_id": zz, "name": "张三"}));
+            assert_eq!((other.status, other.code()), (422, "idempotency_mismatch"), "{other:?}");
+        }
+        assert_eq!(total(), begun + ROUNDS as u64);
         clean(host);
     });
 }

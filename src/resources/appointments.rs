@@ -18,7 +18,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{appointments as t, persons as p, workstations};
 use crate::types::{DatePrecision, Id, Instant, code_or_new, text_enum};
 use crate::web::verbs::refusal;
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, save, viewed};
 
 text_enum! {
     /// What a person is appointed to.
@@ -354,10 +354,7 @@ impl Resource for Appointments {
         Ok(after)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

@@ -29,8 +29,8 @@ use crate::policy::{Action, Actor, Area, OrganizationLevel, Scope};
 use crate::schema::{assessments as t, demonstration_units, organization_closure as closure, volunteer_teams, workstations};
 use crate::types::{Id, Instant, TextEnum, code_or_new, text_enum};
 use crate::web::resource::Step;
-use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::verbs::refusal;
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, save, viewed};
 
 pub use answers::{AssessmentItem, AssessmentItemDraft};
 pub use standing::{Assessed, follow, standing, valid};
@@ -496,12 +496,8 @@ impl Resource for Assessments {
         Self::find(tx.conn, scope, before.id)
     }
 
-    /// Its answers go with it (`ON DELETE CASCADE`), and its attachments are swept.
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        // Only at its version, so that one which is submitted meanwhile stays.
-        let at_its_version = t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version));
-        if diesel::delete(at_its_version).execute(tx.conn)? == 0 { Err(stale(before.version + 1)) } else { Ok(()) }
-    }
+    // Its answers go with it (`ON DELETE CASCADE`), and its attachments are swept.
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

@@ -19,7 +19,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{budgets as t, disbursements, organizations, welfare_programmes};
 use crate::types::{Id, Instant, TextEnum, code_or_new};
 use crate::web::resource::sum_of;
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, remove, save, viewed};
 
 /// A budget.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -413,8 +413,7 @@ impl Resource for Budgets {
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
         take(tx, std::iter::once(before.organization_id))?;
         refuse_in_use(tx, before)?;
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
+        remove!(tx, t, before)
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {

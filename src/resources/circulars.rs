@@ -24,7 +24,7 @@ use crate::schema::circulars as t;
 use crate::types::{Id, Instant, Month, code_or_new, text_enum};
 use crate::web::resource::Step;
 use crate::web::verbs::refusal;
-use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, Window, deletes, measured, page, reads, save, viewed};
 
 text_enum! {
     /// Where a circular stands.
@@ -363,10 +363,7 @@ impl Resource for Circulars {
         view(after, true)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

@@ -23,8 +23,7 @@ use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{commendation_rounds as t, nominations};
 use crate::types::{Id, Instant, code_or_new, text_enum};
 use crate::web::resource::Step;
-use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, save, viewed};
 
 text_enum! {
     /// What is commended.
@@ -353,13 +352,7 @@ impl Resource for CommendationRounds {
         Self::find(tx.conn, scope, before.id)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        // Only at its version, so that one which is opened meanwhile stays.
-        match diesel::delete(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).execute(tx.conn)? {
-            0 => Err(stale(before.version + 1)),
-            _ => Ok(()),
-        }
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

@@ -20,7 +20,7 @@ use crate::schema::demonstration_units as t;
 use crate::types::{DatePrecision, Id, Instant, business_today, code_or_new, text_enum};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, save, viewed};
 
 dated_stages!(demonstration_unit_stages, demonstration_unit_id);
 
@@ -316,11 +316,8 @@ impl Resource for DemonstrationUnits {
         Ok(view(after, with(&before.stages, new)))
     }
 
-    /// Its dated stages go with it (`ON DELETE CASCADE`).
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    // Its dated stages go with it (`ON DELETE CASCADE`).
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

@@ -23,7 +23,7 @@ use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{disbursements, eligibility_rules as t, welfare_programmes};
 use crate::types::{Id, Instant, TextEnum, business_today, code_or_new};
 use crate::web::verbs::difference;
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, remove, save, viewed};
 
 /// How many rules a programme has at most, the ended ones among them: all of them are read to judge by.
 const MOST_RULES: i64 = 100;
@@ -453,8 +453,7 @@ impl Resource for EligibilityRules {
                 ),
             ));
         }
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
+        remove!(tx, t, before)
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {

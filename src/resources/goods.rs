@@ -16,7 +16,7 @@ use crate::error::{Error, Fault, Result};
 use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::goods as t;
 use crate::types::{Id, Instant, TextEnum, code_or_new, text_enum};
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, save, viewed};
 
 text_enum! {
     /// What goods are.
@@ -206,10 +206,7 @@ impl Resource for AllGoods {
         Ok(after)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

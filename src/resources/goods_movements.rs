@@ -17,8 +17,7 @@ use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::goods_movements as t;
 use crate::types::{Id, Instant, Precision, TextEnum, code_or_new, text_enum};
-use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, remove, save, viewed};
 
 text_enum! {
     /// Whether goods came in or went out.
@@ -289,10 +288,7 @@ impl Resource for GoodsMovements {
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
         // What is given back to the stock is what this version took: another may take another quantity, or be gone.
-        let gone = diesel::delete(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).execute(tx.conn)?;
-        if gone == 0 {
-            return Err(stale(before.version + 1));
-        }
+        remove!(tx, t, before)?;
         // Nothing that was sent is wrong: the state is in the way.
         adjust_all(tx, &[(before.goods_id, -change(before.direction, before.quantity))], |_| String::new()).map_err(|error| {
             if error.faults.is_empty() {

@@ -26,7 +26,7 @@ use crate::types::{Id, Instant, TextEnum, code_or_new, text_enum};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
 use crate::web::verbs::{difference, step_body};
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, save, viewed};
 
 text_enum! {
     /// The honour that was given.
@@ -555,10 +555,7 @@ impl Resource for Heroes {
         save(tx, before, after)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

@@ -21,9 +21,8 @@ use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Action, Actor, Area, OrganizationLevel, Scope};
 use crate::schema::{inspection_findings as t, inspections};
 use crate::types::{Id, Instant, business_today, code_or_new, text_enum};
-use crate::web::resource::{Step, none};
-use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::resource::Step;
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, remove, save, viewed};
 
 text_enum! {
     /// How grave a finding is.
@@ -353,11 +352,7 @@ impl Resource for InspectionFindings {
     fn delete(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View) -> Result<()> {
         let visits = visits(tx.conn, [before.inspection_id])?;
         inspecting_side(tx.conn, scope, &visits)?;
-        // Only at its version, so that one which is reported as remedied meanwhile stays.
-        match diesel::delete(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).execute(tx.conn)? {
-            0 => Err(stale(before.version + 1)),
-            _ => Ok(()),
-        }
+        remove!(tx, t, before)
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
@@ -383,7 +378,7 @@ impl Resource for InspectionFindings {
         let of_inspectors = |action: Action| action != Action::Remedy;
         let theirs = || asked.iter().filter(|(_, action)| of_inspectors(*action));
         if theirs().next().is_none() {
-            return Ok(none(asked));
+            return Ok(Vec::new());
         }
         let visits = visits(conn, theirs().map(|(view, _)| view.inspection_id))?;
         let inspecting = theirs().filter_map(|(view, action)| Some((*action, visits.get(&view.inspection_id)?.inspector_id)));

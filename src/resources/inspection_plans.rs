@@ -22,8 +22,8 @@ use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::{inspection_plan_subjects as s, inspection_plans as t, organization_closure as closure};
 use crate::types::{Id, Instant, business_today, code_or_new, text_enum};
 use crate::web::resource::Step;
-use crate::web::verbs::{refusal, stale};
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::verbs::refusal;
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, remove, save, viewed};
 
 pub use coverage::PlanCoverage;
 
@@ -380,11 +380,7 @@ impl Resource for InspectionPlans {
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
         diesel::delete(s::table.filter(s::plan_id.eq(before.id))).execute(tx.conn)?;
-        // Only at its version, so that one which is published meanwhile stays.
-        match diesel::delete(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).execute(tx.conn)? {
-            0 => Err(stale(before.version + 1)),
-            _ => Ok(()),
-        }
+        remove!(tx, t, before)
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {

@@ -16,7 +16,7 @@ use crate::error::{Error, Fault, Result};
 use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::media_items as t;
 use crate::types::{Id, Instant, Precision, TextEnum, code_or_new, text_enum};
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, save, viewed};
 
 text_enum! {
     /// What a media item is.
@@ -232,10 +232,7 @@ impl Resource for MediaItems {
         Ok(after)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(match measure {

@@ -19,7 +19,7 @@ use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{memberships as t, persons, volunteer_teams, volunteers};
 use crate::types::{DatePrecision, Id, Instant, code_or_new};
-use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, Window, deletes, measured, page, reads, save, viewed};
 
 /// A volunteer's membership of a team.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset, Serialize, ToSchema)]
@@ -311,10 +311,7 @@ impl Resource for Memberships {
         Ok(after)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

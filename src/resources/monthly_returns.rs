@@ -31,7 +31,7 @@ use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Action, Actor, Area, OrganizationLevel, Scope};
 use crate::schema::{monthly_return_revisions as r, monthly_returns as t};
 use crate::types::{Id, Instant, Month, Precision, TextEnum, business_today, code_or_new, text_enum};
-use crate::web::resource::{Step, none};
+use crate::web::resource::Step;
 use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, save, viewed};
 
 pub use cells::{CellRow, ReturnCell};
@@ -495,7 +495,7 @@ impl Resource for MonthlyReturns {
         let decided = |action: Action| matches!(action, Action::Return | Action::Accept);
         let rounds: Vec<Id> = asked.iter().filter(|(_, action)| decided(*action)).map(|(view, _)| view.round_id).collect();
         if rounds.is_empty() {
-            return Ok(none(asked));
+            return Ok(Vec::new());
         }
         let rounds = return_rounds::known(conn, &rounds)?;
         let asking = asked.iter().filter(|(_, action)| decided(*action));

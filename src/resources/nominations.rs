@@ -21,10 +21,10 @@ use crate::error::{Code, Error, Fault, Result, Says};
 use crate::policy::{Action, Actor, Area, OrganizationLevel, Scope};
 use crate::schema::{appointments, nominations as t, workstations as w};
 use crate::types::{Id, Instant, TextEnum, business_today, code_or_new, text_enum};
-use crate::web::resource::{Run, Step, none};
+use crate::web::resource::{Run, Step};
 use crate::web::shape::Shape;
 use crate::web::verbs::{stale, step_body};
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, save, viewed};
 
 text_enum! {
     /// Where a nomination stands.
@@ -385,13 +385,7 @@ impl Resource for Nominations {
         }
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        // Only at its version, so that one which is submitted meanwhile stays.
-        match diesel::delete(t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version))).execute(tx.conn)? {
-            0 => Err(stale(before.version + 1)),
-            _ => Ok(()),
-        }
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))
@@ -426,7 +420,7 @@ impl Resource for Nominations {
         const DECIDED: [Action; 2] = [Action::Approve, Action::Reject];
         let rounds: Vec<Id> = asked.iter().filter(|(_, action)| DECIDED.contains(action)).map(|(view, _)| view.round_id).collect();
         if rounds.is_empty() {
-            return Ok(none(asked));
+            return Ok(Vec::new());
         }
         let rounds: HashMap<Id, Round> = commendation_rounds::known(conn, rounds)?;
         let deciding = asked.iter().filter(|(_, action)| DECIDED.contains(action));

@@ -18,7 +18,7 @@ use crate::types::{Id, Instant, code_or_new, text_enum};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
 use crate::web::verbs::refusal;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, reads, save};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, reads, remove, save};
 
 text_enum! {
     /// What an organization is. The collectives hold records that a source gives only as one total.
@@ -401,8 +401,7 @@ impl Resource for Organizations {
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
         lock_tree(tx.conn)?;
         diesel::delete(closure::table.filter(closure::descendant_id.eq(before.id))).execute(tx.conn)?;
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
+        remove!(tx, t, before)
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {

@@ -23,7 +23,7 @@ use crate::schema::{bank_transfer_lines, payee_accounts as t, persons as p};
 use crate::types::{Id, Instant, TextEnum as _, card_checks, code_or_new, mask_account_number, normalize_account_number, text_enum};
 use crate::web::resource::Step;
 use crate::web::verbs::refusal;
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, save, viewed};
 
 text_enum! {
     /// Whether money may still be sent there.
@@ -408,10 +408,7 @@ impl Resource for PayeeAccounts {
         Ok(after.view(before.person.clone()))
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

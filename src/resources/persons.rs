@@ -34,7 +34,7 @@ use crate::web::handlers::{deed_of, id_of, respond};
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
 use crate::web::verbs::{note_changed, refusal};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, body, measured, page, save};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, Window, body, deletes, measured, page, save};
 
 /// Reveals that one user may make in a minute.
 const REVEALS_A_MINUTE: i64 = 30;
@@ -733,10 +733,7 @@ impl Resource for Persons {
         draft
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, listed(scope, filter), t, measure))

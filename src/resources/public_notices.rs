@@ -40,7 +40,7 @@ use crate::web::query::Pairs;
 use crate::web::resource::{Run, Step};
 use crate::web::shape::Shape;
 use crate::web::verbs::refusal;
-use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, Window, deletes, measured, page, reads, save, viewed};
 
 pub use lines::{LineChange, NoticeLine, PublicNoticeLinePage, kept, position_after, take_back};
 
@@ -475,14 +475,7 @@ impl Resource for PublicNotices {
         Self::find(tx.conn, scope, before.id)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        // Only at its version, so that one which is published meanwhile stays.
-        let at_its_version = t::table.filter(t::id.eq(before.id)).filter(t::version.eq(before.version));
-        match diesel::delete(at_its_version).execute(tx.conn)? {
-            0 => Err(crate::web::verbs::stale(before.version + 1)),
-            _ => Ok(()),
-        }
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

@@ -19,7 +19,7 @@ use crate::types::{CoordinateSystem, DatePrecision, Id, Instant, Place, Precisio
 use crate::web::resource::Step;
 use crate::web::shape::Shape;
 use crate::web::verbs::refusal;
-use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, Window, deletes, measured, page, reads, save, viewed};
 
 dated_stages!(publicity_asset_stages, publicity_asset_id);
 
@@ -501,11 +501,8 @@ impl Resource for PublicityAssets {
         Ok(view(after, with(&before.stages, new)))
     }
 
-    /// Its dated stages go with it (`ON DELETE CASCADE`).
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    // Its dated stages go with it (`ON DELETE CASCADE`).
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(match measure {

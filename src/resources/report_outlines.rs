@@ -15,7 +15,7 @@ use crate::figures;
 use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::{organization_closure as closure, report_outlines as t};
 use crate::types::{Id, Instant, code_or_new};
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, save, viewed};
 
 const SECTIONS: usize = 20;
 
@@ -215,10 +215,7 @@ impl Resource for ReportOutlines {
         Self::find(tx.conn, scope, before.id)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

@@ -21,7 +21,7 @@ use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::return_forms as t;
 use crate::types::{Id, Instant, Month, code_or_new};
 use crate::web::resource::Step;
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, save, viewed};
 
 /// How many figures a form may have.
 const FIGURES: usize = 60;
@@ -371,9 +371,7 @@ impl Resource for ReturnForms {
         Self::find(tx.conn, scope, before.id)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        Self::discard(tx, before)
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

@@ -19,7 +19,7 @@ use crate::policy::{Action, Actor, Area, OrganizationLevel, Role, Scope};
 use crate::schema::{role_grants as t, users};
 use crate::types::{Id, Instant, TextEnum, business_today, code_or_new};
 use crate::web::resource::{Counted, aggregate};
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, reads, save};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, reads, remove, save};
 use crate::wechat::bindings;
 
 /// A role that a user holds on an organization and all below it.
@@ -340,7 +340,7 @@ impl Resource for RoleGrants {
         auth::take_turn(tx)?;
         may_give(tx.actor_id, scope, before.user_id, before.role)?;
         let were = auth::administrators(tx)?;
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
+        remove!(tx, t, before)?;
         keep_an_administrator(tx, were)
     }
 

@@ -18,7 +18,7 @@ use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::standards as t;
 use crate::types::{Id, Instant, code_or_new, text_enum};
 use crate::web::resource::Step;
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, save, viewed};
 
 /// How many items a standard may have.
 const ITEMS: usize = 100;
@@ -383,9 +383,7 @@ impl Resource for Standards {
         Self::find(tx.conn, scope, before.id)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        Self::discard(tx, before)
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

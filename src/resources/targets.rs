@@ -15,7 +15,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::targets as t;
 use crate::types::{Id, Instant, code_or_new, text_enum};
 use crate::web::verbs::stale;
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, viewed};
 
 text_enum! {
     /// A phase of the four-ones programme.
@@ -199,10 +199,7 @@ impl Resource for Targets {
         Ok(after)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         let counted = measured!(conn, query(scope, filter), t, measure);

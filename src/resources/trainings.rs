@@ -13,7 +13,7 @@ use crate::policy::{Area, OrganizationLevel, Scope};
 use crate::schema::trainings as t;
 use crate::types::{Id, Instant, Precision, code_or_new, text_enum};
 use crate::web::verbs::refusal;
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, save, viewed};
 
 text_enum! {
     /// What a training is for.
@@ -252,10 +252,7 @@ impl Resource for Trainings {
         Ok(after)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(match measure {

@@ -21,10 +21,10 @@ use crate::policy::{Action, Actor, Area, OrganizationLevel, Role, Scope};
 use crate::schema::users as t;
 use crate::types::{Id, Instant, business_today, code_or_new};
 use crate::web::handlers::{deed_of, id_of, no_parameters};
-use crate::web::resource::{Counted, Step, aggregate, none};
+use crate::web::resource::{Counted, Step, aggregate};
 use crate::web::shape::Shape;
 use crate::web::verbs::refusal;
-use crate::web::{Measure, Measured, Reference, Resource, Viewed, reads, save};
+use crate::web::{Measure, Measured, Reference, Resource, Viewed, reads, remove, save};
 use crate::wechat::bindings::{self, BindingCode};
 
 /// Hashing is slow by design: more at once would hold up other writes.
@@ -428,8 +428,7 @@ impl Resource for Users {
     fn delete(tx: &mut Tx<'_>, scope: &Scope, before: &Self::View) -> Result<()> {
         begin(tx, scope, before)?;
         notifications::forget(tx, before.id)?;
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
+        remove!(tx, t, before)
     }
 
     /// Of those who are registered with an association.
@@ -477,7 +476,7 @@ impl Resource for Users {
 
     /// Of one's own account a name may be mended. Asked again when it is done, in turn: by then a user may hold another role.
     fn objections(conn: &mut AnyConnection, actor: &Actor, asked: &[(&Self::View, Action)]) -> Result<Vec<Option<Error>>> {
-        let Ok(scope) = actor.may(Self::AREA, Action::Update) else { return Ok(none(asked)) };
+        let Ok(scope) = actor.may(Self::AREA, Action::Update) else { return Ok(Vec::new()) };
         let users: Vec<Id> = asked.iter().map(|(user, _)| user.id).collect::<HashSet<_>>().into_iter().collect();
         let beyond = role_grants::beyond(conn, &scope, &users, business_today(Instant::now()))?;
         let objection = |user: &User, action| {

@@ -28,8 +28,6 @@ pub trait Versioned: Resource {
     fn published(tx: &mut Tx<'_>, of: &Self::View) -> Result<Vec<(Id, i32)>>;
     /// Moves a version on, at its version; who published it stays.
     fn set(tx: &mut Tx<'_>, id: Id, version: i32, state: VersionState, published_by: Option<Id>) -> Result<()>;
-    /// Deletes a draft, only at its version, so that one which is published meanwhile stays.
-    fn discard(tx: &mut Tx<'_>, draft: &Self::View) -> Result<()>;
     /// The same content, under a code that is yet to be made.
     fn anew(draft: Self::Draft) -> Self::Draft;
 }
@@ -63,14 +61,6 @@ macro_rules! versioned {
                     None => diesel::update(at_its_version).set(moved).execute(tx.conn),
                 };
                 if saved? == 0 { Err($crate::web::verbs::stale(version + 1)) } else { Ok(()) }
-            }
-
-            fn discard(tx: &mut $crate::db::Tx<'_>, draft: &Self::View) -> $crate::error::Result<()> {
-                let at_its_version = $table::table.filter($table::id.eq(draft.id)).filter($table::version.eq(draft.version));
-                if diesel::delete(at_its_version).execute(tx.conn)? == 0 {
-                    return Err($crate::web::verbs::stale(draft.version + 1));
-                }
-                Ok(())
             }
 
             fn anew(mut draft: Self::Draft) -> Self::Draft {

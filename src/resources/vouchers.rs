@@ -22,7 +22,7 @@ use crate::types::{Id, Instant, business_today, code_or_new, text_enum};
 use crate::web::resource::{Run, Step};
 use crate::web::shape::Shape;
 use crate::web::verbs::{refusal, stale, step_body};
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, measured, reads, remove, save, viewed};
 
 text_enum! {
     /// What a voucher is for.
@@ -464,8 +464,7 @@ impl Resource for Vouchers {
 
     fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
         take(tx, before)?;
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
+        remove!(tx, t, before)
     }
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {

@@ -20,7 +20,7 @@ use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::welfare_batches as t;
 use crate::types::{Id, Instant, code_or_new};
 use crate::web::resource::{Run, Step};
-use crate::web::{Measure, Measured, Reference, Resource, Window, measured, page, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, Window, deletes, measured, page, reads, save, viewed};
 
 /// A batch's own row.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
@@ -375,10 +375,7 @@ impl Resource for WelfareBatches {
         shown_alone(tx.conn, after)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

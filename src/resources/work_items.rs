@@ -14,7 +14,7 @@ use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::work_items as t;
 use crate::types::{Id, Instant, code_or_new, text_enum};
 use crate::web::resource::Step;
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, save, viewed};
 
 /// How many of each kind a report tells.
 pub const REPORTED: i64 = 100;
@@ -210,10 +210,7 @@ impl Resource for WorkItems {
         Ok(after)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

@@ -16,7 +16,7 @@ use crate::policy::{Action, Area, OrganizationLevel, Scope};
 use crate::schema::workstations as t;
 use crate::types::{CoordinateSystem, Id, Instant, TextEnum, business_today, code_or_new, text_enum};
 use crate::web::verbs::refusal;
-use crate::web::{Measure, Measured, Reference, Resource, measured, reads, save, viewed};
+use crate::web::{Measure, Measured, Reference, Resource, deletes, measured, reads, save, viewed};
 
 text_enum! {
     /// What a workstation stands at.
@@ -251,10 +251,7 @@ impl Resource for Workstations {
         Ok(after)
     }
 
-    fn delete(tx: &mut Tx<'_>, _: &Scope, before: &Self::View) -> Result<()> {
-        diesel::delete(t::table.filter(t::id.eq(before.id))).execute(tx.conn)?;
-        Ok(())
-    }
+    deletes!(t);
 
     fn measure(conn: &mut AnyConnection, scope: &Scope, filter: &Self::Filter, measure: Measure) -> Result<Measured> {
         Ok(measured!(conn, query(scope, filter), t, measure))

@@ -19,4 +19,4 @@ pub mod verbs;
 pub use page::{Cursor, Sort, Window};
 pub(crate) use page::{page, windowed};
 pub use resource::{Measure, Measured, Reference, Resource, Step, Viewed};
-pub(crate) use resource::{measured, read_only, reads, save, viewed};
+pub(crate) use resource::{deletes, measured, read_only, reads, remove, save, viewed};

@@ -89,15 +89,11 @@ pub trait Resource: Sized + 'static {
         if Self::WRITABLE { vec![Action::Update, Action::Delete] } else { Vec::new() }
     }
     /// What stands against this actor's doing what state and role allow: another hand is needed, or another association. In the order of
-    /// what is asked, of a whole page at once. A step is refused with it, and what is refused is not among the `allowed_actions`.
-    fn objections(_: &mut AnyConnection, _: &Actor, asked: &[(&Self::View, Action)]) -> Result<Vec<Option<Error>>> {
-        Ok(none(asked))
+    /// what is asked, of a whole page at once; empty where nothing stands against any of it. A step is refused with it, and what is
+    /// refused is not among the `allowed_actions`.
+    fn objections(_: &mut AnyConnection, _: &Actor, _asked: &[(&Self::View, Action)]) -> Result<Vec<Option<Error>>> {
+        Ok(Vec::new())
     }
-}
-
-/// No objections to what is asked.
-pub fn none<T>(asked: &[T]) -> Vec<Option<Error>> {
-    asked.iter().map(|_| None).collect()
 }
 
 /// The draft of records that only the service writes: there is nothing to write.
@@ -323,6 +319,29 @@ macro_rules! save {
     }};
 }
 pub(crate) use save;
+
+/// Deletes a record at the version that was read, so that one which is changed meanwhile stays.
+macro_rules! remove {
+    ($tx:ident, $table:ident, $before:ident) => {{
+        let at_its_version = $table::table.filter($table::id.eq($before.id)).filter($table::version.eq($before.version));
+        match diesel::delete(at_its_version).execute($tx.conn) {
+            Ok(0) => Err($crate::web::verbs::stale($before.version + 1)),
+            Ok(_) => Ok(()),
+            Err(error) => Err($crate::error::Error::from(error)),
+        }
+    }};
+}
+pub(crate) use remove;
+
+/// The deletion of a [`Resource`] with which nothing else goes.
+macro_rules! deletes {
+    ($table:ident) => {
+        fn delete(tx: &mut $crate::db::Tx<'_>, _: &$crate::policy::Scope, before: &Self::View) -> $crate::error::Result<()> {
+            $crate::web::remove!(tx, $table, before)
+        }
+    };
+}
+pub(crate) use deletes;
 
 /// A field that holds another record's id.
 #[derive(Debug, Clone, Copy)]

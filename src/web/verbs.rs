@@ -326,12 +326,15 @@ pub fn with_actions<'a, R: Resource>(
     }
     asked.retain(|(view, action)| !view.organization_id().is_some_and(|id| beyond.contains(&(*action, id))));
     let objections = R::objections(conn, actor, &asked)?;
-    let mut shown: Vec<WithActions<'a, R::View>> = views.iter().map(|view| WithActions { view, allowed_actions: Vec::new() }).collect();
-    let places: HashMap<Id, usize> = views.iter().enumerate().map(|(place, view)| (view.id(), place)).collect();
-    for ((view, action), _) in asked.iter().zip(objections).filter(|(_, objection)| objection.is_none()) {
-        shown[places[&view.id()]].allowed_actions.push(action.code());
-    }
-    Ok(shown)
+    let mut asked = asked.iter().zip(objections.iter().map(Option::is_some).chain(std::iter::repeat(false))).peekable();
+    let shown = views.iter().map(|view| {
+        let mut allowed_actions = Vec::new();
+        while let Some(((_, action), refused)) = asked.next_if(|((of, _), _)| std::ptr::eq(*of, view)) {
+            allowed_actions.extend((!refused).then(|| action.code()));
+        }
+        WithActions { view, allowed_actions }
+    });
+    Ok(shown.collect())
 }
 
 /// A value as its type, or all its faults: those of its shape and, where it can be read all the same, those of its rules.

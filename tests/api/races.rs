@@ -224,3 +224,37 @@ fn a_key_is_one_deed_on_every_server() {
         clean(host);
     });
 }
+
+/// One hand changes a record while another deletes what it has read: never both.
+#[test]
+fn what_is_changed_meanwhile_is_not_deleted() {
+    const ROUNDS: usize = 60;
+    on_each_database(|host| {
+        let beside = host.is_postgres().then(|| host.beside(&[]));
+        let city = host.planted();
+        let other = city.elsewhere(&beside.as_ref().unwrap_or(host).base);
+        let zz = organization(&city, "zz");
+        let together = Barrier::new(2);
+        let (mut changed, mut deleted) = (0, 0);
+        for _ in 0..ROUNDS {
+            let record = made(city.post("/api/v1/hero-groups", &json!({"organization_id": zz, "name": "三勇士"})));
+            let path = format!("/api/v1/hero-groups/{}", record.id());
+            let (patch, delete) = std::thread::scope(|threads| {
+                let patch = threads.spawn(|| {
+                    together.wait();
+                    city.patch(&path, "\"1\"", &json!({"name": "四勇士"})).status
+                });
+                together.wait();
+                let delete = other.send("DELETE", &path, &[("If-Match", "\"1\"")], None).status;
+                (patch.join().expect("an answer"), delete)
+            });
+            match (patch, delete) {
+                (200, 412) => changed += 1,
+                (404 | 412, 204) => deleted += 1,
+                both => panic!("changed and deleted: {both:?}"),
+            }
+            assert_eq!(city.get(&path).status, if patch == 200 { 200 } else { 404 });
+        }
+        assert!(changed + deleted == ROUNDS, "{changed} {deleted}");
+    });
+}

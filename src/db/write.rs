@@ -347,14 +347,14 @@ fn attempt<T: Replies>(
         each!(&mut *conn, c => AnsiTransactionManager::commit_transaction(c))?;
     } else {
         let undone = each!(&mut *conn, c => AnsiTransactionManager::rollback_transaction(c));
-        if undone.is_ok()
-            && let Some(answer) = replayed(conn, db.vault(), deed)
-        {
-            return answer;
-        }
-        // The first error is the one to tell; a failed rollback breaks the connection, which the pool sees.
-        if result.is_ok() {
-            undone?;
+        match (undone.map_err(Error::from).and_then(|()| replayed(conn, db.vault(), deed)), &result) {
+            (Ok(Some(value)), _) => return Ok(value),
+            (Ok(None), _) => {}
+            (Err(error), Ok(_)) => return Err(error),
+            // What refuses a retry need not have refused the first: where it can't be found out whether there was one, that is told.
+            (Err(error), Err(first)) if deed.once.is_some() && !first.code.status().is_server_error() => return Err(error),
+            // The first error is the one to tell; a failed rollback breaks the connection, which the pool sees.
+            (Err(_), Err(_)) => {}
         }
     }
     let Done { value, standing_changed, work_placed, .. } = result?;
@@ -371,13 +371,18 @@ fn attempt<T: Replies>(
 ///
 /// Nobody looks for the key before the work: nearly always it is a new one. A retry does the work again up to where that fails,
 /// or up to the key that is there already; then it is undone, and answered as the first was.
-fn replayed<T: Replies>(conn: &mut AnyConnection, vault: &Vault, deed: &Deed) -> Option<Result<T>> {
-    let (once, actor_id) = (deed.once.as_ref()?, deed.actor_id?);
-    let kept: KeptReply = idempotency_keys::table.find((actor_id, &once.key)).first(conn).ok()?;
+fn replayed<T: Replies>(conn: &mut AnyConnection, vault: &Vault, deed: &Deed) -> Result<Option<T>> {
+    let (Some(once), Some(actor_id)) = (&deed.once, deed.actor_id) else { return Ok(None) };
+    let kept: Option<KeptReply> = idempotency_keys::table.find((actor_id, &once.key)).first(conn).optional()?;
+    let Some(kept) = kept else { return Ok(None) };
     // Kept under the data key of then: a retry that meets a change of it is still the same. When that key is gone, it is
     // refused and not done again.
     if !vault.hashes("request", &once.fingerprint).contains(&kept.fingerprint) {
-        return Some(Err(Error::new(Code::IdempotencyMismatch)));
+        return Err(Error::because(
+            Code::IdempotencyMismatch,
+            "此 Idempotency-Key 已用于另一个请求；重试请原样发送第一次的请求，新的请求请换一个键",
+            "this Idempotency-Key belongs to another request: send that one unchanged to retry it, or take a new key",
+        ));
     }
     let reply = Reply {
         status: u16::try_from(kept.status).unwrap_or(200),
@@ -387,7 +392,7 @@ fn replayed<T: Replies>(conn: &mut AnyConnection, vault: &Vault, deed: &Deed) ->
         kept: None,
         replayed: true,
     };
-    Some(T::replay(reply).ok_or_else(|| Error::internal("a reply that can't be replayed was kept")))
+    T::replay(reply).map(Some).ok_or_else(|| Error::internal("a reply that can't be replayed was kept"))
 }
 
 /// What came of the work, whether to keep what was done, whether that changes who may do what, and whether it asks for work.

@@ -219,6 +219,7 @@ fn a_key_is_one_deed_on_every_server() {
             assert_eq!((again.header("Idempotent-Replayed"), &again.body), (Some("true"), &done[0].body), "{again:?}");
             let other = send(&city, &key, &json!({"organization_id": zz, "name": "张三"}));
             assert_eq!((other.status, other.code()), (422, "idempotency_mismatch"), "{other:?}");
+            assert!(other.body["detail"].as_str().is_some_and(|detail| detail.contains("请换一个键")), "{other:?}");
         }
         assert_eq!(total(), begun + ROUNDS as u64);
         clean(host);
